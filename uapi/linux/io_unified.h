@@ -1,0 +1,744 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * io_unified: one memory region for network, BPF and storage
+ *
+ * /dev/io_unified gives an open file that can hold one *region*: a piece of
+ * memory made of a control page, a submission ring (SQ), a completion ring
+ * (CQ) and a data area of equal *frames*. *Attachments* (small integers, one
+ * table per kind) bind the outside to the region: block devices, network
+ * queues, BPF programs, io_urings. An *op*, one struct io_unified_desc, moves
+ * data between them in place; a *stream* is an op that goes on by itself.
+ *
+ *   network rx ---> [BPF] ---> storage write      (record, place)
+ *   network rx ---> [BPF] ---> application
+ *   storage read / write / flush                  (block I/O on the region)
+ *   BPF                                           (run a program over bytes)
+ *
+ * Ops are submitted as IORING_OP_URING_CMD on the device's fd, by an io_uring
+ * that is linked to the region.
+ *
+ * Conventions that hold everywhere:
+ *  - every field named reserved must be zero, unknown flag bits are refused
+ *    (-EINVAL, IO_UNIFIED_REASON_FLAGS or _RESERVED);
+ *  - offsets named addr are byte offsets from the start of the region;
+ *  - offsets and lengths on storage are in bytes;
+ *  - an ioctl that fails writes the reason (enum io_unified_reason) back into
+ *    the structure it was given; an op that fails has it in its completion;
+ *  - all layouts are the same for 32- and 64-bit callers.
+ */
+#ifndef _UAPI_LINUX_IO_UNIFIED_H
+#define _UAPI_LINUX_IO_UNIFIED_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised only when something is added; nothing is ever taken away. */
+#define IO_UNIFIED_ABI_VERSION	1
+
+#define IO_UNIFIED_CTRL_SIZE	4096	/* bytes of the control page */
+#define IO_UNIFIED_CTRL_MAGIC	0x494f5531u	/* "IOU1" */
+#define IO_UNIFIED_INDEX_NONE	0xffffu	/* no attachment of this kind */
+
+/**
+ * enum io_unified_feature - what this kernel and this build can do
+ * @IO_UNIFIED_FEAT_USER_MEMORY: regions of the caller's memory
+ * @IO_UNIFIED_FEAT_MODULE_MEMORY: regions that the module allocates
+ * @IO_UNIFIED_FEAT_MODULE_FIXED_BUF: module memory, once mapped, is accepted
+ *	as an io_uring fixed buffer
+ * @IO_UNIFIED_FEAT_NVME_PASSTHROUGH: whole NVMe namespaces bypass the block
+ *	layer's bio path
+ * @IO_UNIFIED_FEAT_BIO: partitions, multipath heads, other block devices
+ * @IO_UNIFIED_FEAT_XSK: receive through AF_XDP rings consumed in the kernel
+ * @IO_UNIFIED_FEAT_RX_HANDLER: receive by copy from any Ethernet device
+ * @IO_UNIFIED_FEAT_BPF: XDP programs run over bytes of the region
+ * @IO_UNIFIED_FEAT_STREAM: IO_UNIFIED_CMD_STREAM
+ * @IO_UNIFIED_FEAT_URING_CANCEL: io_uring tells the module when a ring, a
+ *	process or an exec() takes a long-lived command down. Without it the
+ *	module watches for these itself, ten times a second
+ */
+enum io_unified_feature {
+	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
+	IO_UNIFIED_FEAT_MODULE_MEMORY		= 1 << 1,
+	IO_UNIFIED_FEAT_MODULE_FIXED_BUF	= 1 << 2,
+	IO_UNIFIED_FEAT_NVME_PASSTHROUGH	= 1 << 3,
+	IO_UNIFIED_FEAT_BIO			= 1 << 4,
+	IO_UNIFIED_FEAT_XSK			= 1 << 5,
+	IO_UNIFIED_FEAT_RX_HANDLER		= 1 << 6,
+	IO_UNIFIED_FEAT_BPF			= 1 << 7,
+	IO_UNIFIED_FEAT_STREAM			= 1 << 8,
+	IO_UNIFIED_FEAT_URING_CANCEL		= 1 << 9,
+};
+
+/**
+ * enum io_unified_reason - why something failed, beyond errno
+ *
+ * Numbers never change; libiounified's iou_strreason() gives a sentence.
+ */
+enum io_unified_reason {
+	IO_UNIFIED_REASON_NONE = 0,
+	/* arguments */
+	IO_UNIFIED_REASON_FLAGS = 1,		/* unknown or contradicting flags */
+	IO_UNIFIED_REASON_RESERVED = 2,		/* reserved field is not zero */
+	IO_UNIFIED_REASON_SIZE = 3,		/* size zero, unaligned or too big */
+	IO_UNIFIED_REASON_OVERFLOW = 4,		/* sum or product overflows */
+	IO_UNIFIED_REASON_ADDR = 5,		/* outside the region's data area */
+	IO_UNIFIED_REASON_ALIGN = 6,		/* address or length misaligned */
+	IO_UNIFIED_REASON_OPS = 7,		/* this combination of ops has no meaning */
+	IO_UNIFIED_REASON_KIND = 8,		/* unknown kind of attachment */
+	IO_UNIFIED_REASON_INDEX = 9,		/* no attachment at this index */
+	IO_UNIFIED_REASON_UNSUPPORTED = 10,	/* known, but not in this build */
+	/* region and rings */
+	IO_UNIFIED_REASON_NO_REGION = 20,	/* no region registered on this file */
+	IO_UNIFIED_REASON_HAVE_REGION = 21,	/* a region is registered already */
+	IO_UNIFIED_REASON_MEMLOCK = 22,		/* RLIMIT_MEMLOCK */
+	IO_UNIFIED_REASON_PIN = 23,		/* the caller's memory cannot be pinned */
+	IO_UNIFIED_REASON_NUMA = 24,		/* memory is not on the node asked for */
+	IO_UNIFIED_REASON_NOT_URING = 25,	/* fd is not an io_uring */
+	IO_UNIFIED_REASON_FOREIGN_RING = 26,	/* ring is not linked to the region */
+	IO_UNIFIED_REASON_NEED_SQE128 = 27,	/* ring needs IORING_SETUP_SQE128 */
+	IO_UNIFIED_REASON_CQ_FULL = 28,		/* no room left in the region's CQ */
+	IO_UNIFIED_REASON_TABLE_FULL = 29,	/* no free attachment index */
+	IO_UNIFIED_REASON_GONE = 30,		/* region or attachment goes away */
+	IO_UNIFIED_REASON_CANCELED = 31,	/* by request, or the ring or task died */
+	/* storage */
+	IO_UNIFIED_REASON_BAD_FD = 40,		/* fd is closed or of another kind */
+	IO_UNIFIED_REASON_NOT_BLOCK = 41,	/* fd is not a block device */
+	IO_UNIFIED_REASON_READ_ONLY = 42,	/* fd or attachment has no write right */
+	IO_UNIFIED_REASON_WRITE_ONLY = 43,	/* fd has no read right */
+	IO_UNIFIED_REASON_PARTITION = 44,	/* passthrough would leave the partition */
+	IO_UNIFIED_REASON_NOT_NVME = 45,	/* passthrough needs an NVMe namespace */
+	IO_UNIFIED_REASON_RANGE = 46,		/* past the end of device, window or range */
+	IO_UNIFIED_REASON_LBA_ALIGN = 47,	/* not a multiple of the block size */
+	IO_UNIFIED_REASON_OPCODE = 48,		/* NVMe opcode is not allowed */
+	IO_UNIFIED_REASON_NVME_STATUS = 49,	/* the drive said no: see nvme_status */
+	IO_UNIFIED_REASON_IO = 50,		/* block layer error */
+	IO_UNIFIED_REASON_METADATA = 51,	/* LBA format carries metadata */
+	/* network */
+	IO_UNIFIED_REASON_NO_NETDEV = 60,	/* no such interface here */
+	IO_UNIFIED_REASON_NOT_ETHERNET = 61,	/* not an Ethernet device */
+	IO_UNIFIED_REASON_QUEUE = 62,		/* receive queue out of range */
+	IO_UNIFIED_REASON_QUEUE_BUSY = 63,	/* queue or device is bound already */
+	IO_UNIFIED_REASON_CAP_NET_RAW = 64,	/* needs CAP_NET_RAW */
+	IO_UNIFIED_REASON_CAP_NET_ADMIN = 65,	/* needs CAP_NET_ADMIN */
+	IO_UNIFIED_REASON_ZEROCOPY = 66,	/* zero-copy required, not available */
+	IO_UNIFIED_REASON_XDP = 67,		/* XDP program could not be attached */
+	IO_UNIFIED_REASON_XSK = 68,		/* AF_XDP socket could not be set up */
+	IO_UNIFIED_REASON_FRAME_SIZE = 69,	/* AF_XDP needs frames of 2048 or 4096 */
+	IO_UNIFIED_REASON_NET_DOWN = 70,	/* interface is down */
+	IO_UNIFIED_REASON_NET_GONE = 71,	/* interface was removed */
+	IO_UNIFIED_REASON_FRAME_BUSY = 72,	/* frame is in use by another op */
+	IO_UNIFIED_REASON_TRUNCATED = 73,	/* packet was longer than the frame */
+	IO_UNIFIED_REASON_STREAM_BUSY = 74,	/* queue feeds a stream already */
+	/* BPF */
+	IO_UNIFIED_REASON_PROG_TYPE = 80,	/* program is not of type XDP */
+	IO_UNIFIED_REASON_PROG_HELPERS = 81,	/* program uses redirect maps, fragments or is bound to a device */
+	IO_UNIFIED_REASON_BPF_ABORTED = 82,	/* XDP_ABORTED or unknown verdict */
+	IO_UNIFIED_REASON_BPF_REDIRECT = 83,	/* XDP_REDIRECT */
+	IO_UNIFIED_REASON_BPF_TX = 84,		/* XDP_TX, and nothing to send with */
+	IO_UNIFIED_REASON_BPF_DROP = 85,	/* XDP_DROP: not an error */
+	IO_UNIFIED_REASON_CTL_RANGE = 86,	/* program wrote an offset out of range */
+	IO_UNIFIED_REASON_CTL_INDEX = 87,	/* program chose an absent attachment */
+	IO_UNIFIED_REASON_CTL_LEN = 88,		/* program wrote an impossible length */
+	IO_UNIFIED_REASON_CTL_META = 89,	/* program moved or cut the control block */
+	IO_UNIFIED_REASON_CTL_FLAGS = 90,	/* program set unknown flags */
+	IO_UNIFIED_REASON_CTL_ALIGN = 91,	/* program wrote an unaligned offset */
+	/* streams */
+	IO_UNIFIED_REASON_FULL = 100,		/* range is full */
+	IO_UNIFIED_REASON_LIMIT = 101,		/* packet limit reached */
+	IO_UNIFIED_REASON_LAYOUT = 102,		/* layout is unknown or does not fit */
+};
+
+/* ------------------------------------------------------------------ ioctls */
+
+#define IO_UNIFIED_MAGIC	0xea
+
+/**
+ * struct io_unified_info - IO_UNIFIED_GET_INFO
+ * @abi_version: out: IO_UNIFIED_ABI_VERSION of the module
+ * @max_attachments: out: attachments of each kind in one region
+ * @features: out: mask of enum io_unified_feature
+ * @max_region_size: out: bytes
+ * @min_frame_size: out: bytes; frame sizes are powers of two
+ * @max_frame_size: out: bytes
+ * @max_entries: out: SQ and CQ entries, each
+ * @max_links: out: io_urings that can be linked to one region
+ * @reserved: zero
+ *
+ * Anyone who may open the device may call it.
+ */
+struct io_unified_info {
+	__u32 abi_version;
+	__u32 max_attachments;
+	__u64 features;
+	__u64 max_region_size;
+	__u32 min_frame_size;
+	__u32 max_frame_size;
+	__u32 max_entries;
+	__u32 max_links;
+	__u64 reserved[8];
+};
+
+/**
+ * struct io_unified_region_reg - IO_UNIFIED_REGISTER_REGION
+ * @region_size: in: bytes of the whole region, a multiple of the page size
+ * @user_addr: in: page-aligned address of @region_size bytes of the caller's
+ *	memory (shared mapping: memfd, hugetlb, shmem; private anonymous memory
+ *	works too, but not across fork()), or 0: the module allocates, and the
+ *	caller maps it with mmap(fd, offset 0, @region_size, MAP_SHARED)
+ * @sq_entries: in: power of two
+ * @cq_entries: in: power of two
+ * @frame_size: in: power of two, 2048 to 65536
+ * @flags: in: none defined
+ * @uring_fd: in: io_uring that may send commands, or -1 (link one later
+ *	with IO_UNIFIED_KIND_RING)
+ * @nvme_fd: in: block device for the first storage attachment, or -1
+ * @net_ifindex: in: interface for the first network attachment, or 0
+ * @net_rxq: in: its receive queue
+ * @numa_node: in: node that the memory must be on, or -1
+ * @reason: out: enum io_unified_reason when the call fails
+ * @ctrl_off: out: where struct io_unified_ctrl is, always 0
+ * @sq_off: out: where the SQ's descriptors are
+ * @cq_off: out: where the CQ's entries are
+ * @data_off: out: where the data area starts, page aligned
+ * @data_size: out: bytes of the data area, a multiple of @frame_size
+ * @chunk_size: out: bytes that are physically contiguous throughout the
+ *	region: one DMA segment carries at least this much
+ * @storage_index: out: attachment made from @nvme_fd, or -1
+ * @net_index: out: attachment made from @net_ifindex, or -1
+ * @reserved: zero
+ *
+ * The memory is pinned, and charged against RLIMIT_MEMLOCK unless the caller
+ * has CAP_IPC_LOCK. Errors: -EEXIST (a region is there), -EINVAL, -EOVERFLOW,
+ * -ENOMEM (memory or RLIMIT_MEMLOCK), -EFAULT (@user_addr), -EBADF, plus what
+ * IO_UNIFIED_ATTACH returns for the two attachments.
+ */
+struct io_unified_region_reg {
+	__u64 region_size;
+	__u64 user_addr;
+	__u32 sq_entries;
+	__u32 cq_entries;
+	__u32 frame_size;
+	__u32 flags;
+	__s32 uring_fd;
+	__s32 nvme_fd;
+	__u32 net_ifindex;
+	__u32 net_rxq;
+	__s32 numa_node;
+	__u32 reason;
+	__u64 ctrl_off;
+	__u64 sq_off;
+	__u64 cq_off;
+	__u64 data_off;
+	__u64 data_size;
+	__u64 chunk_size;
+	__s32 storage_index;
+	__s32 net_index;
+	__u64 reserved[8];
+};
+
+/**
+ * enum io_unified_kind - what an attachment binds
+ * @IO_UNIFIED_KIND_REGION: the region itself, for IO_UNIFIED_GET_STATS only
+ * @IO_UNIFIED_KIND_STORAGE: a block device, by @fd
+ * @IO_UNIFIED_KIND_NETDEV: a receive queue, by @ifindex and @queue
+ * @IO_UNIFIED_KIND_BPF: a program of type XDP, by @fd
+ * @IO_UNIFIED_KIND_RING: a further io_uring that may send commands, by @fd
+ */
+enum io_unified_kind {
+	IO_UNIFIED_KIND_REGION	= 0,
+	IO_UNIFIED_KIND_STORAGE	= 1,
+	IO_UNIFIED_KIND_NETDEV	= 2,
+	IO_UNIFIED_KIND_BPF	= 5,
+	IO_UNIFIED_KIND_RING	= 6,
+};
+
+/* io_unified_attach.flags: which path to take; without any, the best one. */
+/* NETDEV: fail with _REASON_ZEROCOPY rather than receive by copy */
+#define IO_UNIFIED_ATTACH_ZEROCOPY	(1u << 0)
+/* NETDEV: AF_XDP in copy mode or better, never the rx handler */
+#define IO_UNIFIED_ATTACH_XSK		(1u << 1)
+/* NETDEV: the rx handler, also where AF_XDP would work */
+#define IO_UNIFIED_ATTACH_RX_HANDLER	(1u << 2)
+/* STORAGE: fail rather than use bios */
+#define IO_UNIFIED_ATTACH_PASSTHROUGH	(1u << 3)
+/* STORAGE: bios, also where passthrough would work */
+#define IO_UNIFIED_ATTACH_BIO		(1u << 4)
+/* STORAGE: refuse writes, whatever the fd allows */
+#define IO_UNIFIED_ATTACH_RDONLY	(1u << 5)
+
+/**
+ * enum io_unified_path - how an attachment moves data
+ * @IO_UNIFIED_PATH_PASSTHROUGH: requests on the NVMe queue
+ * @IO_UNIFIED_PATH_BIO: bios
+ * @IO_UNIFIED_PATH_XSK_ZC: AF_XDP, the NIC writes into the region
+ * @IO_UNIFIED_PATH_XSK_COPY: AF_XDP, the kernel copies into the region
+ * @IO_UNIFIED_PATH_RX_HANDLER: the module copies from the socket buffer
+ */
+enum io_unified_path {
+	IO_UNIFIED_PATH_NONE		= 0,
+	IO_UNIFIED_PATH_PASSTHROUGH	= 1,
+	IO_UNIFIED_PATH_BIO		= 2,
+	IO_UNIFIED_PATH_XSK_ZC		= 4,
+	IO_UNIFIED_PATH_XSK_COPY	= 5,
+	IO_UNIFIED_PATH_RX_HANDLER	= 6,
+};
+
+/**
+ * struct io_unified_attach - IO_UNIFIED_ATTACH
+ * @kind: in: enum io_unified_kind
+ * @flags: in: IO_UNIFIED_ATTACH_*
+ * @fd: in: STORAGE, BPF, RING; 0 for NETDEV
+ * @ifindex: in: NETDEV
+ * @queue: in: NETDEV: receive queue
+ * @ring_entries: in: NETDEV: AF_XDP fill and receive ring, a power of two from
+ *	64 to 32768; 0 = 2048
+ * @dev_start: in: STORAGE: first byte of the window that ops may touch
+ * @dev_len: in: STORAGE: bytes of the window; 0 = to the device's end. Ops
+ *	give offsets inside the window
+ * @index: out: what ops name in their descriptor
+ * @reason: out: enum io_unified_reason when the call fails; on success of a
+ *	NETDEV attachment that copies, why it does
+ * @path: out: enum io_unified_path that was obtained
+ * @block_size: out: STORAGE: logical block size in bytes
+ * @max_transfer: out: STORAGE: largest single transfer of the device in
+ *	bytes; longer ops are split
+ * @max_segments: out: STORAGE: DMA segments of one transfer
+ * @mem_align: out: STORAGE: addr and len must be multiples of this / of
+ *	@block_size
+ * @headroom: out: NETDEV: bytes in front of a packet in its frame
+ * @size: out: STORAGE: bytes of the window
+ * @reserved: zero
+ *
+ * STORAGE needs an fd open for reading (reads) and writing (writes). NETDEV
+ * needs CAP_NET_RAW and CAP_NET_ADMIN in the user namespace of the device's
+ * network namespace; AF_XDP needs the capabilities of loading an XDP program
+ * (CAP_BPF, CAP_NET_ADMIN) as well. Errors: -EINVAL, -EBADF, -ENODEV, -EPERM,
+ * -EACCES, -EBUSY, -EOPNOTSUPP (@flags ask for what there is not), -ENOSPC (no
+ * free index), -ENXIO (no region).
+ */
+struct io_unified_attach {
+	__u32 kind;
+	__u32 flags;
+	__s32 fd;
+	__u32 ifindex;
+	__u32 queue;
+	__u32 ring_entries;
+	__u64 dev_start;
+	__u64 dev_len;
+	__s32 index;
+	__u32 reason;
+	__u32 path;
+	__u32 block_size;
+	__u32 max_transfer;
+	__u32 max_segments;
+	__u32 mem_align;
+	__u32 headroom;
+	__u64 size;
+	__u64 reserved[6];
+};
+
+/**
+ * struct io_unified_detach - IO_UNIFIED_DETACH
+ * @kind: in: enum io_unified_kind
+ * @index: in: attachment
+ * @flags: in: none defined
+ * @reason: out
+ * @reserved: zero
+ *
+ * Ops that wait for a packet and streams that use the attachment end with
+ * -ECANCELED; storage I/O in flight is waited for.
+ */
+struct io_unified_detach {
+	__u32 kind;
+	__u32 index;
+	__u32 flags;
+	__u32 reason;
+	__u64 reserved[2];
+};
+
+/**
+ * enum io_unified_stat - counters of a region or of one attachment
+ * @IO_UNIFIED_STAT_OPS: ops submitted
+ * @IO_UNIFIED_STAT_ERRORS: ops that ended with an error
+ * @IO_UNIFIED_STAT_RX_PACKETS: packets that reached the module
+ * @IO_UNIFIED_STAT_RX_BYTES: their bytes
+ * @IO_UNIFIED_STAT_RX_COPIED_BYTES: bytes that the CPU copied into the region
+ * @IO_UNIFIED_STAT_FILTERED: packets that BPF dropped
+ * @IO_UNIFIED_STAT_WRITTEN_PACKETS: packets of streams that are on storage
+ * @IO_UNIFIED_STAT_WRITTEN_BYTES: bytes written to storage
+ * @IO_UNIFIED_STAT_READ_BYTES: bytes read from storage
+ * @IO_UNIFIED_STAT_DROP_NO_FRAME: dropped by the module: no frame to receive
+ *	into, the sink is slower than the source
+ * @IO_UNIFIED_STAT_DROP_NO_OP: dropped by the module: no op was waiting
+ * @IO_UNIFIED_STAT_DROP_BPF: dropped: program aborted or gave nonsense
+ * @IO_UNIFIED_STAT_DROP_TOO_LONG: dropped: longer than a frame
+ * @IO_UNIFIED_STAT_DROP_WRITE: packets of a stream whose write failed
+ * @IO_UNIFIED_STAT_DROP_STOPPED: packets that arrived while a stream ended
+ * @IO_UNIFIED_STAT_DROP_XSK: dropped by AF_XDP (XDP_STATISTICS: rx_dropped)
+ * @IO_UNIFIED_STAT_DROP_XSK_RING: dropped by AF_XDP, receive ring full
+ * @IO_UNIFIED_STAT_DROP_NIC: dropped by the interface since it was attached
+ *	(rx_dropped, rx_missed_errors)
+ * @IO_UNIFIED_STAT_TRUNCATED: packets cut to the stream's snaplen
+ * @IO_UNIFIED_STAT_REALIGNED: packets moved inside their frame because a
+ *	program left them on an odd address
+ * @IO_UNIFIED_STAT_WRITES: write commands that streams sent to storage
+ * @IO_UNIFIED_STAT_CQ_OVERFLOW: stream entries folded into a later one because
+ *	the CQ was full
+ * @IO_UNIFIED_STAT_BPF_RUNS: program runs
+ * @IO_UNIFIED_STAT_MAX: room in struct io_unified_stats
+ *
+ * Of a stream's queue: what reached the interface = WRITTEN_PACKETS + FILTERED
+ * + all DROP_* (+ what is in flight while it runs).
+ */
+enum io_unified_stat {
+	IO_UNIFIED_STAT_OPS		= 0,
+	IO_UNIFIED_STAT_ERRORS		= 1,
+	IO_UNIFIED_STAT_RX_PACKETS	= 2,
+	IO_UNIFIED_STAT_RX_BYTES	= 3,
+	IO_UNIFIED_STAT_RX_COPIED_BYTES	= 4,
+	IO_UNIFIED_STAT_FILTERED	= 5,
+	IO_UNIFIED_STAT_WRITTEN_PACKETS	= 6,
+	IO_UNIFIED_STAT_WRITTEN_BYTES	= 7,
+	IO_UNIFIED_STAT_READ_BYTES	= 8,
+	IO_UNIFIED_STAT_DROP_NO_FRAME	= 9,
+	IO_UNIFIED_STAT_DROP_NO_OP	= 10,
+	IO_UNIFIED_STAT_DROP_BPF	= 11,
+	IO_UNIFIED_STAT_DROP_TOO_LONG	= 12,
+	IO_UNIFIED_STAT_DROP_WRITE	= 13,
+	IO_UNIFIED_STAT_DROP_STOPPED	= 14,
+	IO_UNIFIED_STAT_DROP_XSK	= 15,
+	IO_UNIFIED_STAT_DROP_XSK_RING	= 16,
+	IO_UNIFIED_STAT_DROP_NIC	= 17,
+	IO_UNIFIED_STAT_TRUNCATED	= 18,
+	IO_UNIFIED_STAT_REALIGNED	= 19,
+	IO_UNIFIED_STAT_WRITES		= 20,
+	IO_UNIFIED_STAT_CQ_OVERFLOW	= 21,
+	IO_UNIFIED_STAT_BPF_RUNS	= 22,
+	IO_UNIFIED_STAT_MAX		= 32
+};
+
+/**
+ * struct io_unified_stats - IO_UNIFIED_GET_STATS
+ * @kind: in: IO_UNIFIED_KIND_REGION (sum of all), _STORAGE, _NETDEV or _BPF
+ * @index: in: attachment; 0 for the region
+ * @reason: out
+ * @reserved: zero
+ * @counters: out: by enum io_unified_stat, since registration or attachment
+ */
+struct io_unified_stats {
+	__u32 kind;
+	__u32 index;
+	__u32 reason;
+	__u32 reserved;
+	__u64 counters[IO_UNIFIED_STAT_MAX];
+};
+
+#define IO_UNIFIED_GET_INFO \
+	_IOR(IO_UNIFIED_MAGIC, 0x00, struct io_unified_info)
+#define IO_UNIFIED_REGISTER_REGION \
+	_IOWR(IO_UNIFIED_MAGIC, 0x01, struct io_unified_region_reg)
+/* No argument. Ends streams and waiting ops with -ECANCELED, waits for I/O. */
+#define IO_UNIFIED_UNREGISTER_REGION \
+	_IO(IO_UNIFIED_MAGIC, 0x02)
+#define IO_UNIFIED_ATTACH \
+	_IOWR(IO_UNIFIED_MAGIC, 0x03, struct io_unified_attach)
+#define IO_UNIFIED_DETACH \
+	_IOWR(IO_UNIFIED_MAGIC, 0x04, struct io_unified_detach)
+#define IO_UNIFIED_GET_STATS \
+	_IOWR(IO_UNIFIED_MAGIC, 0x05, struct io_unified_stats)
+
+/* ---------------------------------------------------------- control page */
+
+/**
+ * struct io_unified_ctrl - the region's first page
+ *
+ * The module writes the first block once and never reads it back. A producer
+ * or consumer index counts entries from 0 and wraps at 2^32; entry i is at
+ * i & (entries - 1). Pair every index with acquire and release.
+ */
+struct io_unified_ctrl {
+	__u32 magic;		/* IO_UNIFIED_CTRL_MAGIC */
+	__u32 abi_version;
+	__u32 sq_entries;
+	__u32 cq_entries;
+	__u32 frame_size;
+	__u32 reserved0;
+	__u64 sq_off;
+	__u64 cq_off;
+	__u64 data_off;
+	__u64 data_size;
+	__u8  pad0[8];
+
+	__u32 sq_prod __attribute__((aligned(64)));	/* application writes */
+	__u32 sq_cons __attribute__((aligned(64)));	/* module writes */
+	__u32 cq_prod __attribute__((aligned(64)));	/* module writes */
+	__u32 cq_cons __attribute__((aligned(64)));	/* application writes */
+} __attribute__((aligned(64)));
+
+/* -------------------------------------------------------------------- ops */
+
+/* io_unified_desc.ops */
+#define IO_UNIFIED_OP_NETWORK	(1u << 0)
+#define IO_UNIFIED_OP_BPF	(1u << 1)
+#define IO_UNIFIED_OP_NVME	(1u << 2)	/* storage, NVMe or not */
+
+/* io_unified_desc.flags */
+#define IO_UNIFIED_F_READ	(1u << 0)	/* storage -> region */
+#define IO_UNIFIED_F_WRITE	(1u << 1)	/* region -> storage */
+#define IO_UNIFIED_F_FLUSH	(1u << 2)	/* storage cache flush; addr, len 0 */
+#define IO_UNIFIED_F_RX		(1u << 3)	/* network -> region */
+#define IO_UNIFIED_F_FUA	(1u << 5)	/* write is on the medium when done */
+#define IO_UNIFIED_F_OPCODE	(1u << 6)	/* NVMe opcode is in @nvme_opcode */
+#define IO_UNIFIED_F_CQ		(1u << 7)	/* post an entry in the region's CQ too */
+
+/**
+ * struct io_unified_desc - one op
+ * @user_data: comes back in the region's CQ entry
+ * @addr: byte offset in the region. With BPF, the 64 bytes before @addr hold
+ *	the control block while the op runs: they are the op's too. With F_RX
+ *	it is the start of a frame, which is the op's until it completes
+ * @dev_offset: byte offset in the storage attachment's window
+ * @len: bytes; with F_RX the frame size
+ * @ops: IO_UNIFIED_OP_*
+ * @flags: IO_UNIFIED_F_*
+ * @nvme_opcode: with F_OPCODE: an NVMe I/O command over the LBA range of
+ *	@dev_offset and @len, in the direction of F_READ or F_WRITE (neither:
+ *	no data). Opcodes other than read, write, flush, compare, verify and
+ *	write zeroes need CAP_SYS_ADMIN. Passthrough attachments only
+ * @storage: storage attachment, or 0 where the op has none
+ * @net: network attachment, or 0 where the op has none
+ * @bpf: BPF attachment, or 0 where the op has none
+ * @cookie: handed to the program, and back as it leaves it
+ * @reserved: zero
+ *
+ * ============================  =============================================
+ * ops                           flags
+ * ============================  =============================================
+ * NVME                          READ | WRITE [FUA] | FLUSH, or OPCODE
+ * BPF                           none
+ * NETWORK                       RX
+ * NETWORK | BPF                 RX
+ * NETWORK | [BPF |] NVME        RX | WRITE [FUA]
+ * ============================  =============================================
+ *
+ * CQE: res = bytes moved or -errno. A packet that a program drops gives 0 and
+ * IO_UNIFIED_CQE_DROPPED. A packet written by NETWORK | NVME is padded with
+ * zeros to the storage's block size; res is the packet's length.
+ */
+struct io_unified_desc {
+	__u64 user_data;
+	__u64 addr;
+	__u64 dev_offset;
+	__u32 len;
+	__u32 ops;
+	__u32 flags;
+	__u8  nvme_opcode;
+	__u8  reserved0[3];
+	__u16 storage;
+	__u16 net;
+	__u16 bpf;
+	__u16 reserved1;
+	__u64 cookie;
+	__u64 reserved2;
+};
+
+/* io_unified_cqe.flags */
+#define IO_UNIFIED_CQE_MORE	(1u << 0)	/* stream goes on */
+#define IO_UNIFIED_CQE_DROPPED	(1u << 1)	/* the program dropped it */
+#define IO_UNIFIED_CQE_COPIED	(1u << 2)	/* the CPU copied the payload */
+#define IO_UNIFIED_CQE_OVERFLOW	(1u << 3)	/* entry stands for earlier ones too */
+#define IO_UNIFIED_CQE_TRUNC	(1u << 4)	/* packet was cut */
+#define IO_UNIFIED_CQE_REALIGNED (1u << 5)	/* packet was moved in its frame */
+
+/**
+ * struct io_unified_cqe - an entry of the region's CQ
+ * @user_data: the op's
+ * @addr: byte offset in the region of the data
+ * @dev_offset: where it went to or came from
+ * @len: bytes of the data. In a stream's entry the bytes written
+ * @res: bytes or -errno
+ * @ops: stages that were done
+ * @flags: IO_UNIFIED_CQE_*
+ * @verdict: what the program returned (enum xdp_action), 0 without BPF
+ * @nvme_status: status code type and code of the drive, 0 = success
+ * @reason: enum io_unified_reason
+ * @count: packets that the entry stands for; in a stream's last entry (no
+ *	IO_UNIFIED_CQE_MORE) the packets on storage in all
+ * @cookie: as the program left it; in a stream's last entry the packets that
+ *	were received
+ */
+struct io_unified_cqe {
+	__u64 user_data;
+	__u64 addr;
+	__u64 dev_offset;
+	__u32 len;
+	__s32 res;
+	__u32 ops;
+	__u32 flags;
+	__u32 verdict;
+	__u16 nvme_status;
+	__u16 reason;
+	__u64 count;
+	__u64 cookie;
+};
+
+/*
+ * With IORING_SETUP_CQE32 the io_uring CQE's big_cqe[0] carries the rest of
+ * the result; the packet of an rx op is at desc.addr + OFFSET.
+ */
+#define IO_UNIFIED_RES2_STATUS(r)	((__u16)(r))
+#define IO_UNIFIED_RES2_REASON(r)	((__u16)((r) >> 16))
+#define IO_UNIFIED_RES2_OFFSET(r)	((__u16)((r) >> 32))
+#define IO_UNIFIED_RES2_FLAGS(r)	((__u16)((r) >> 48))
+
+/* ---------------------------------------------------------------- streams */
+
+/* io_unified_stream.flags */
+/* a CQ entry for every packet, not for every write */
+#define IO_UNIFIED_STREAM_PER_PACKET	(1u << 0)
+
+/**
+ * enum io_unified_layout - what a stream's bytes look like on storage
+ * @IO_UNIFIED_LAYOUT_ALIGNED: each packet takes one frame: a local-use pcapng
+ *	block (struct io_unified_frame_block), an Enhanced Packet Block in
+ *	front of the packet where the NIC put it, and a local-use block to the
+ *	frame's end. Consecutive frames make one write
+ */
+enum io_unified_layout {
+	IO_UNIFIED_LAYOUT_ALIGNED = 1,
+};
+
+/**
+ * struct io_unified_stream - what a stream needs beside its descriptor
+ * @flags: IO_UNIFIED_STREAM_*
+ * @layout: enum io_unified_layout
+ * @range_len: bytes of the storage window, from desc.dev_offset, that the
+ *	stream may fill; a multiple of the frame size
+ * @batch_bytes: bytes of one write, at least a frame; 0 = 128 KiB
+ * @snaplen: bytes kept of a packet; 0 = as many as the frame holds
+ * @flush_usec: a batch that is not full is written after this time;
+ *	0 = 10000
+ * @interface_id: pcapng interface the packets belong to
+ * @max_packets: the stream ends after this many packets were written; 0 = no
+ *	limit
+ * @recording_id: 16 bytes that mark this recording's frames
+ * @reserved: zero
+ *
+ * The descriptor: ops NETWORK | [BPF |] NVME, flags RX | WRITE, @addr and
+ * @len a range of whole frames that is the stream's while it runs.
+ */
+struct io_unified_stream {
+	__u32 flags;
+	__u32 layout;
+	__u64 range_len;
+	__u32 batch_bytes;
+	__u32 snaplen;
+	__u32 flush_usec;
+	__u32 interface_id;
+	__u64 max_packets;
+	__u8  recording_id[16];
+	__u64 reserved[6];
+};
+
+/* pcapng block type of padding and frame headers: local use (bit 31), "IOU" */
+#define IO_UNIFIED_PCAPNG_BLOCK		0x80494f55u
+
+/**
+ * struct io_unified_frame_block - body of the block that opens a frame
+ * @recording_id: of the stream
+ * @seq: number of the frame in its storage attachment, from 0
+ * @dropped: packets dropped by the stream so far, for whatever reason
+ * @cookie: as the program left it
+ *
+ * In the byte order of the host, as the section header says. The recording's
+ * end is known from the section length in its header; where the recorder died
+ * it is the first frame that does not carry the recording's id and the next
+ * number.
+ */
+struct io_unified_frame_block {
+	__u8  recording_id[16];
+	__u64 seq;
+	__u64 dropped;
+	__u64 cookie;
+};
+
+/**
+ * struct io_unified_cmd - the command bytes of CMD_OP and CMD_STREAM (SQE128)
+ * @desc: the op
+ * @stream: CMD_STREAM: address of a struct io_unified_stream; CMD_OP: 0
+ * @reserved: zero
+ */
+struct io_unified_cmd {
+	struct io_unified_desc desc;
+	__u64 stream;
+	__u64 reserved;
+};
+
+/**
+ * struct io_unified_cancel - the command bytes of CMD_CANCEL
+ * @user_data: desc.user_data of the waiting ops and streams to end
+ * @flags: none defined
+ * @reserved: zero
+ *
+ * Ends ops that wait for a packet (-ECANCELED) and streams: a stream stops
+ * receiving, writes what it has, then completes with -ECANCELED and its
+ * totals. CQE: res = how many were found, or -ENOENT. I/O that is with a drive
+ * is not recalled.
+ */
+struct io_unified_cancel {
+	__u64 user_data;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/* sqe->cmd_op */
+#define IO_UNIFIED_CMD_OP	_IOW(IO_UNIFIED_MAGIC, 0x40, struct io_unified_cmd)
+#define IO_UNIFIED_CMD_STREAM	_IOW(IO_UNIFIED_MAGIC, 0x42, struct io_unified_cmd)
+#define IO_UNIFIED_CMD_CANCEL	_IOW(IO_UNIFIED_MAGIC, 0x43, struct io_unified_cancel)
+
+/* -------------------------------------------------------------------- BPF */
+
+/**
+ * struct io_unified_bpf_ctl - the 64 bytes at data_meta, in and out
+ * @dev_offset: in: where the data came from, or would be written to; out: where
+ *	to write it, a multiple of the block size inside the op's window (in a
+ *	stream: inside its range)
+ * @cookie: in: desc.cookie; out: goes to the completion and the frame's block
+ * @tstamp: in: when it was received, ns since 1970
+ * @len: in: bytes of data; out: keep no more than this many
+ * @orig_len: in: bytes on the wire
+ * @flags: in: 0; out: IO_UNIFIED_CTL_*
+ * @ifindex: in: where it was received, or 0
+ * @queue: in: receive queue
+ * @storage: in: desc.storage; out: storage attachment to write to. In a
+ *	stream, every attachment has its own append position
+ * @net: in: desc.net
+ * @reserved: in: zero, ignored on return
+ *
+ * In a stream, @dev_offset is the next append position of desc.storage. Left
+ * as it is, the packet is appended to @storage; changed, it is placed there
+ * and nothing is appended.
+ */
+struct io_unified_bpf_ctl {
+	__u64 dev_offset;
+	__u64 cookie;
+	__u64 tstamp;
+	__u32 len;
+	__u32 orig_len;
+	__u32 flags;
+	__u32 ifindex;
+	__u32 queue;
+	__u16 storage;
+	__u16 net;
+	__u64 reserved[2];
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _UAPI_LINUX_IO_UNIFIED_H */
