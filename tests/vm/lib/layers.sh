@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# The project on top of a base root: three layers, each named by the hash of
+# what it is made of, so that checkouts with different sources do not fight
+# and a change rebuilds only what depends on it.
+#
+#   module   Kbuild, dkms.conf, module/, uapi/: by DKMS, one per kernel;
+#            and the test modules (tests/nic)
+#   tools    userspace/, uapi/: libiounified, iou
+#   tests    tests/kernel and its like, on top of tools
+
+module_sources=(Kbuild dkms.conf module uapi tests/nic)
+tools_sources=(dkms.conf userspace uapi packaging)
+tests_sources=(tests/kernel tests/bench tests/fuzz tests/run-suite)
+
+# snapshot DIR: copies what git knows or would add, as it is now, so that an
+# edit during the build cannot give a layer the hash of other sources.
+snapshot() {
+	local dir=$1
+	mkdir -p "$dir"
+	if git -C "$top_dir" rev-parse --git-dir >/dev/null 2>&1; then
+		git -C "$top_dir" ls-files -zco --exclude-standard
+	else
+		(cd "$top_dir" && find . -type f -print0)
+	fi | tar -C "$top_dir" --null --files-from=- --ignore-failed-read \
+		-cf - 2>/dev/null | tar -C "$dir" -xf -
+}
+
+# layer KIND HASH-INPUT WHAT ARGS...: prints the layer, made if needed.
+layer() {
+	local kind=$1 key=$2 what=$3 target
+	shift 3
+	target=$cache/layers/$kind-$(printf '%s' "$key" | sha256sum | cut -c1-16)
+	make_once "$target" "$what" "$vm_dir/build/layer-${kind%%-*}" "$@"
+	prune "$cache/layers" "$kind-*" 8
+	echo "$target"
+}
+
+# project_layers SNAPSHOT: sets layers, topmost first, for suite/base/release.
+project_layers() {
+	local snap=$1 module tools tests recipe module_key tools_key tests_key
+	recipe=$(hash_of "$vm_dir" build/in-root build/layer-module build/layer-tools \
+		build/layer-tests)
+	# All keys first: the builds write into the snapshot.
+	module_key="$recipe ${base##*/} $release $(hash_of "$snap" "${module_sources[@]}")"
+	tools_key="$recipe ${base##*/} $(hash_of "$snap" "${tools_sources[@]}")"
+	tests_key="$tools_key $(hash_of "$snap" "${tests_sources[@]}")"
+
+	tools=$(layer tools "$tools_key" "the tools in $suite" "$base" "$snap")
+	tests=$(layer tests "$tests_key" "the tests in $suite" "$base" "$tools" "$snap")
+	layers=("$tests" "$tools")
+	if [ -e "$snap/Kbuild" ]; then
+		module=$(layer "module-$release" "$module_key" \
+			"io_unified for $release" "$base" "$release" "$snap")
+		layers+=("$module")
+	else
+		say "no Kbuild in $top_dir: running without the module"
+	fi
+}
