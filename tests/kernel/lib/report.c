@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Cases in processes of their own, TAP lines, the exit status. */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "iou_test.h"
+
+#define EXIT_SKIP	77
+
+static struct {
+	char reason[256];
+} *shared;
+
+const void *t_arg;
+
+static bool failed;		/* in the child: the case has failed */
+static unsigned int done, bad, skipped;
+
+void t_note(const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (line[strspn(line, " ")])
+		printf("# %s\n", line);
+	fflush(stdout);
+}
+
+void t_fail(const char *file, int line, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	printf("# %s:%d: failed: %s\n", file, line, text);
+	fflush(stdout);
+	failed = true;
+}
+
+void t_end_case(void)
+{
+	fflush(stdout);
+	_exit(failed);
+}
+
+void t_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (shared)
+		vsnprintf(shared->reason, sizeof(shared->reason), fmt, ap);
+	va_end(ap);
+	fflush(stdout);
+	_exit(failed ? 1 : EXIT_SKIP);
+}
+
+void t_result(bool ok, const char *name)
+{
+	done++;
+	bad += !ok;
+	printf("%sok %u - %s\n", ok ? "" : "not ", done, name);
+	fflush(stdout);
+}
+
+int t_status(void)
+{
+	if (bad) {
+		printf("# %u of %u failed\n", bad, done);
+		return 1;
+	}
+	if (done && done == skipped) {
+		printf("%s\n", shared->reason);
+		return EXIT_SKIP;
+	}
+	return 0;
+}
+
+static void run_case(const struct t_case *c)
+{
+	int timeout = c->timeout ? c->timeout : 60;
+	int status = 0, left = timeout * 100;
+	u64 start = t_now_ms();
+	pid_t pid, got;
+
+	shared->reason[0] = 0;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setpgid(0, 0);
+		t_arg = c->arg;
+		c->run();
+		t_end_case();
+	}
+	while (!(got = waitpid(pid, &status, WNOHANG)) && left--)
+		usleep(10000);
+	if (!got) {
+		printf("# no end after %d s\n", timeout);
+		kill(-pid, SIGKILL);
+		for (left = 1000; left && !waitpid(pid, &status, WNOHANG); left--)
+			usleep(10000);
+		if (!left) {
+			printf("# cannot be killed either\n");
+			t_sh("cat /proc/%d/stack /proc/%d/task/*/stack; echo w >/proc/sysrq-trigger",
+			     pid, pid);
+			t_result(false, c->name);
+			exit(1);
+		}
+		t_result(false, c->name);
+		return;
+	}
+	/* What the case started and left running must not disturb the next. */
+	kill(-pid, SIGKILL);
+	if (WIFSIGNALED(status)) {
+		printf("# killed by signal %d\n", WTERMSIG(status));
+		t_result(false, c->name);
+	} else if (WEXITSTATUS(status) == EXIT_SKIP) {
+		done++;
+		skipped++;
+		printf("ok %u - %s # SKIP %s\n", done, c->name, shared->reason);
+	} else {
+		if (t_now_ms() - start > 2000)
+			printf("# %s: %llu ms\n", c->name,
+			       (unsigned long long)(t_now_ms() - start));
+		t_result(!status, c->name);
+	}
+	fflush(stdout);
+}
+
+int t_main(const struct t_case *cases, size_t n, int argc, char **argv)
+{
+	bool wanted;
+	size_t i;
+	int a;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return 1;
+	for (i = 0; i < n; i++) {
+		wanted = argc < 2;
+		for (a = 1; a < argc; a++)
+			wanted |= !strcmp(argv[a], cases[i].name);
+		if (wanted)
+			run_case(&cases[i]);
+	}
+	if (!done) {
+		printf("# no case of that name\n");
+		return 1;
+	}
+	printf("1..%u\n", done);
+	return t_status();
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Patterns, time, files, shell. */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "iou_test.h"
+
+static u64 mix(u64 x)
+{
+	x += 0x9e3779b97f4a7c15ull;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+void t_fill(void *p, size_t len, u64 seed)
+{
+	u8 *b = p;
+	size_t i;
+	u64 word;
+
+	for (i = 0; i < len; i += 8) {
+		word = mix(mix(seed) + i);
+		memcpy(b + i, &word, len - i < 8 ? len - i : 8);
+	}
+}
+
+bool t_filled(const void *p, size_t len, u64 seed)
+{
+	const u8 *b = p;
+	size_t i, n;
+	u64 word;
+
+	for (i = 0; i < len; i += 8) {
+		n = len - i < 8 ? len - i : 8;
+		word = mix(mix(seed) + i);
+		if (memcmp(b + i, &word, n)) {
+			t_note("differs from the pattern in the 8 bytes at %zu of %zu",
+			       i, len);
+			return false;
+		}
+	}
+	return true;
+}
+
+u64 t_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
+
+void t_sleep_ms(int ms)
+{
+	usleep(ms * 1000);
+}
+
+int t_sh(const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+	int status;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	fflush(stdout);
+	status = system(line);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+char *t_read_file(const char *path)
+{
+	size_t size = 0, room = 65536;
+	char *text = malloc(room + 1);
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+
+	REQUIRE(fd >= 0 && text, "%s", path);
+	while ((n = read(fd, text + size, room - size)) > 0)
+		size += n;
+	close(fd);
+	text[size] = 0;
+	return text;
+}
+
+void t_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+	ssize_t n;
+
+	REQUIRE(fd >= 0, "%s", path);
+	n = write(fd, text, strlen(text));
+	REQUIRE(n == (ssize_t)strlen(text), "%s > %s", text, path);
+	close(fd);
+}
+
+/* Sees to it that so many huge pages are free. */
+void t_hugepages(unsigned int pages)
+{
+	static const char path[] =
+		"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+	static const char free_path[] =
+		"/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+	unsigned int all, unused;
+	char *text, number[32];
+
+	text = t_read_file(path);
+	all = atoi(text);
+	free(text);
+	text = t_read_file(free_path);
+	unused = atoi(text);
+	free(text);
+	if (unused >= pages)
+		return;
+	t_sh("echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory");
+	snprintf(number, sizeof(number), "%u", all + pages - unused);
+	t_write_file(path, number);
+	text = t_read_file(free_path);
+	unused = atoi(text);
+	free(text);
+	if (unused < pages)
+		t_skip("no %u free pages of 2 MiB", pages);
+}
