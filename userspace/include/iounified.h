@@ -1,0 +1,956 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * libiounified: network, BPF and storage on one memory region
+ *
+ * A thin layer over <linux/io_unified.h>, to be used beside liburing: the
+ * library opens the device, makes regions and attachments, fills SQEs and
+ * reads rings. It has no threads, keeps no global state and allocates nothing
+ * after iou_region_init().
+ *
+ * Functions return 0, or a negative errno. Where the module says more than an
+ * errno can, iou_strreason() makes a sentence of it, and
+ * iou_region_strerror() one line of everything that is known.
+ */
+#ifndef IOUNIFIED_H
+#define IOUNIFIED_H
+
+#include <liburing.h>
+#include <linux/io_unified.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IOU_VERSION_MAJOR	0
+#define IOU_VERSION_MINOR	1
+#define IOU_VERSION		"0.1"
+
+#define IOU_DEVICE		"/dev/io_unified"
+
+struct bpf_insn;
+struct sock_filter;
+
+/* ------------------------------------------------------------------ device */
+
+/**
+ * iou_open() - open the device
+ *
+ * Return: a file descriptor, to be closed with iou_close(). -ENOENT or -ENXIO:
+ * the module is not loaded. -EACCES: no permission for the device node.
+ * -EPROTO: the module's ABI is older than this library's.
+ */
+int iou_open(void);
+
+/**
+ * iou_close() - close the device
+ * @fd: from iou_open()
+ *
+ * A region that is still registered is released.
+ */
+void iou_close(int fd);
+
+/**
+ * iou_get_info() - what this kernel and this build of the module can do
+ * @fd: from iou_open()
+ * @info: filled
+ *
+ * Return: 0 or -errno.
+ */
+int iou_get_info(int fd, struct io_unified_info *info);
+
+/* ------------------------------------------------------------------ region */
+
+/* iou_region_params.flags */
+/* memory of the module, not of this process */
+#define IOU_REGION_MODULE_MEMORY	(1u << 0)
+/* fail with -ENOMEM rather than do without huge pages */
+#define IOU_REGION_REQUIRE_HUGE		(1u << 1)
+/* do not try huge pages */
+#define IOU_REGION_NO_HUGE		(1u << 2)
+/* memory on iou_region_params.numa_node */
+#define IOU_REGION_NUMA			(1u << 3)
+
+/**
+ * enum iou_memory - the memory that a region was given
+ * @IOU_MEMORY_NONE: none yet
+ * @IOU_MEMORY_CALLER: iou_region_params.memory
+ * @IOU_MEMORY_MODULE: allocated by the module
+ * @IOU_MEMORY_HUGE: a memfd of 2 MiB pages
+ * @IOU_MEMORY_SHARED: a memfd, transparent huge pages asked for;
+ *	iou_region.chunk_size tells whether they came
+ */
+enum iou_memory {
+	IOU_MEMORY_NONE = 0,
+	IOU_MEMORY_CALLER = 1,
+	IOU_MEMORY_MODULE = 2,
+	IOU_MEMORY_HUGE = 3,
+	IOU_MEMORY_SHARED = 4,
+};
+
+/**
+ * struct iou_region_params - what iou_region_init() shall make
+ * @frames: number of frames in the data area, at least
+ * @frame_size: bytes of a frame, a power of two; 0 = 4096
+ * @sq_entries: descriptors of the region's SQ; 0 = 64
+ * @cq_entries: entries of the region's CQ; 0 = 1024
+ * @flags: IOU_REGION_*
+ * @numa_node: with IOU_REGION_NUMA
+ * @ring: the io_uring that will send commands, or NULL: see iou_attach_ring()
+ * @memory: page-aligned memory of the caller, or NULL: the library finds some
+ * @memory_size: bytes at @memory; takes the place of @frames
+ * @reserved: zero
+ *
+ * All zero but @frames is a good start.
+ */
+struct iou_region_params {
+	unsigned int frames;
+	unsigned int frame_size;
+	unsigned int sq_entries;
+	unsigned int cq_entries;
+	unsigned int flags;
+	int numa_node;
+	const struct io_uring *ring;
+	void *memory;
+	size_t memory_size;
+	uint64_t reserved[4];
+};
+
+/**
+ * struct iou_region - a registered region
+ * @fd: the device; not closed by iou_region_exit()
+ * @memory: where the memory comes from
+ * @frame_size: bytes of a frame
+ * @frames: frames in the data area
+ * @sq_entries: descriptors of the SQ
+ * @cq_entries: entries of the CQ
+ * @base: start of the region in this process
+ * @size: bytes of the region
+ * @ctrl: control page
+ * @sq: the SQ's descriptors
+ * @cq: the CQ's entries
+ * @data_off: byte offset of the first frame
+ * @data_size: bytes of all frames
+ * @chunk_size: bytes that are physically contiguous throughout
+ * @reason: enum io_unified_reason of the call that failed last
+ * @step: what the call that failed last was doing, or NULL
+ * @reserved: zero
+ */
+struct iou_region {
+	int fd;
+	enum iou_memory memory;
+	unsigned int frame_size;
+	unsigned int frames;
+	unsigned int sq_entries;
+	unsigned int cq_entries;
+	unsigned char *base;
+	size_t size;
+	struct io_unified_ctrl *ctrl;
+	struct io_unified_desc *sq;
+	struct io_unified_cqe *cq;
+	uint64_t data_off;
+	uint64_t data_size;
+	uint64_t chunk_size;
+	unsigned int reason;
+	const char *step;
+	uint64_t reserved[4];
+};
+
+/**
+ * iou_region_init() - find memory and register it as the device's region
+ * @r: filled; on failure only good for iou_region_strerror()
+ * @fd: from iou_open(); it holds one region
+ * @p: what is wanted
+ *
+ * Unless told otherwise, memory is taken from a memfd of 2 MiB pages, or else
+ * from a memfd of ordinary pages: @r->memory says which. The memory is pinned
+ * and counts against RLIMIT_MEMLOCK.
+ *
+ * Return: 0 or -errno, with the reason in @r.
+ */
+int iou_region_init(struct iou_region *r, int fd,
+		    const struct iou_region_params *p);
+
+/**
+ * iou_region_exit() - unregister a region and release its memory
+ * @r: region
+ *
+ * Streams and ops that wait for a packet end with -ECANCELED; I/O in flight is
+ * waited for.
+ */
+void iou_region_exit(struct iou_region *r);
+
+/**
+ * iou_region_strerror() - one line on the last failure
+ * @r: region
+ * @err: the negative errno that was returned
+ * @buf: where to
+ * @len: bytes at @buf
+ *
+ * Return: @buf.
+ */
+const char *iou_region_strerror(const struct iou_region *r, int err, char *buf,
+				size_t len);
+
+/**
+ * iou_region_ptr() - a byte offset of the region as a pointer
+ * @r: region
+ * @addr: offset, as in a descriptor or a completion
+ */
+static inline void *iou_region_ptr(const struct iou_region *r, uint64_t addr)
+{
+	return r->base + addr;
+}
+
+/**
+ * iou_frame_addr() - byte offset of a frame, for a descriptor
+ * @r: region
+ * @n: number of the frame
+ */
+static inline uint64_t iou_frame_addr(const struct iou_region *r,
+				      unsigned int n)
+{
+	return r->data_off + (uint64_t)n * r->frame_size;
+}
+
+/**
+ * iou_frame() - a frame as a pointer
+ * @r: region
+ * @n: number of the frame
+ */
+static inline void *iou_frame(const struct iou_region *r, unsigned int n)
+{
+	return iou_region_ptr(r, iou_frame_addr(r, n));
+}
+
+/* -------------------------------------------------------------- attachments */
+
+/**
+ * iou_attach_storage() - bind a block device
+ * @r: region
+ * @fd: the open block device; it may be closed afterwards
+ * @flags: IO_UNIFIED_ATTACH_PASSTHROUGH, _BIO, _RDONLY
+ * @start: first byte of the window that ops may touch
+ * @len: bytes of the window; 0 = to the device's end
+ * @out: what was obtained; ops name @out->index
+ *
+ * Return: 0 or -errno, with the reason in @r.
+ */
+int iou_attach_storage(struct iou_region *r, int fd, unsigned int flags,
+		       uint64_t start, uint64_t len,
+		       struct io_unified_attach *out);
+
+/**
+ * iou_attach_netdev() - bind a receive queue
+ * @r: region
+ * @ifindex: interface
+ * @queue: receive queue
+ * @flags: IO_UNIFIED_ATTACH_ZEROCOPY, _XSK, _RX_HANDLER
+ * @out: what was obtained; where packets are copied, @out->reason says why
+ *
+ * Return: 0 or -errno, with the reason in @r.
+ */
+int iou_attach_netdev(struct iou_region *r, unsigned int ifindex,
+		      unsigned int queue, unsigned int flags,
+		      struct io_unified_attach *out);
+
+/**
+ * iou_attach_bpf() - bind a program of type XDP
+ * @r: region
+ * @prog_fd: the loaded program; it may be closed afterwards
+ * @out: ops name @out->index
+ *
+ * Return: 0 or -errno, with the reason in @r.
+ */
+int iou_attach_bpf(struct iou_region *r, int prog_fd,
+		   struct io_unified_attach *out);
+
+/**
+ * iou_attach_ring() - let a further io_uring send commands
+ * @r: region
+ * @ring: set up with IORING_SETUP_SQE128
+ * @out: what was obtained, or NULL
+ *
+ * Return: 0 or -errno, with the reason in @r.
+ */
+int iou_attach_ring(struct iou_region *r, const struct io_uring *ring,
+		    struct io_unified_attach *out);
+
+/**
+ * iou_detach() - undo an attachment
+ * @r: region
+ * @kind: enum io_unified_kind
+ * @index: the attachment
+ *
+ * Return: 0 or -errno, with the reason in @r.
+ */
+int iou_detach(struct iou_region *r, unsigned int kind, unsigned int index);
+
+/**
+ * iou_get_stats() - counters of the region or of one attachment
+ * @r: region
+ * @kind: IO_UNIFIED_KIND_REGION (the sum of all), _STORAGE, _NETDEV or _BPF
+ * @index: the attachment; 0 for the region
+ * @out: filled, by enum io_unified_stat
+ *
+ * Return: 0 or -errno, with the reason in @r.
+ */
+int iou_get_stats(struct iou_region *r, unsigned int kind, unsigned int index,
+		  struct io_unified_stats *out);
+
+/* --------------------------------------------------------------------- SQEs */
+
+/*
+ * The iou_prep_*() functions fill an SQE of a ring that was set up with
+ * IORING_SETUP_SQE128 and is linked to the region. The SQE's user_data is left
+ * alone: set it with io_uring_sqe_set_data64(), before or after. Those of an
+ * op return its descriptor, for the iou_desc_set_*() functions.
+ */
+
+/* where an SQE of 128 bytes has room for 80 bytes of command */
+#define IOU_SQE_CMD_OFFSET	48
+#define IOU_SQE_SIZE		128
+
+static inline void *iou_prep_cmd(struct io_uring_sqe *sqe,
+				 const struct iou_region *r, uint32_t cmd_op)
+{
+	uint64_t user_data = sqe->user_data;
+	unsigned char *p = (unsigned char *)sqe;
+	unsigned int i;
+
+	/* by hand: an SQE is declared with half of its 128 bytes */
+	for (i = 0; i < IOU_SQE_SIZE / sizeof(uint64_t); i++)
+		((uint64_t *)(void *)p)[i] = 0;
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = r->fd;
+	sqe->cmd_op = cmd_op;
+	sqe->user_data = user_data;
+	return p + IOU_SQE_CMD_OFFSET;
+}
+
+/**
+ * iou_prep_op() - any op
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @ops: IO_UNIFIED_OP_*
+ * @flags: IO_UNIFIED_F_*
+ * @addr: byte offset in the region
+ * @len: bytes
+ *
+ * Return: the descriptor, everything else in it zero.
+ */
+static inline struct io_unified_desc *
+iou_prep_op(struct io_uring_sqe *sqe, const struct iou_region *r, uint32_t ops,
+	    uint32_t flags, uint64_t addr, uint32_t len)
+{
+	struct io_unified_cmd *cmd =
+		(struct io_unified_cmd *)iou_prep_cmd(sqe, r,
+						      IO_UNIFIED_CMD_OP);
+
+	cmd->desc.addr = addr;
+	cmd->desc.len = len;
+	cmd->desc.ops = ops;
+	cmd->desc.flags = flags;
+	return &cmd->desc;
+}
+
+/**
+ * iou_prep_read() - storage to region
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @storage: storage attachment
+ * @addr: byte offset in the region
+ * @len: bytes
+ * @dev_offset: byte offset in the attachment's window
+ */
+static inline struct io_unified_desc *
+iou_prep_read(struct io_uring_sqe *sqe, const struct iou_region *r,
+	      unsigned int storage, uint64_t addr, uint32_t len,
+	      uint64_t dev_offset)
+{
+	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NVME,
+						IO_UNIFIED_F_READ, addr, len);
+
+	d->storage = (uint16_t)storage;
+	d->dev_offset = dev_offset;
+	return d;
+}
+
+/**
+ * iou_prep_write() - region to storage
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @storage: storage attachment
+ * @addr: byte offset in the region
+ * @len: bytes
+ * @dev_offset: byte offset in the attachment's window
+ */
+static inline struct io_unified_desc *
+iou_prep_write(struct io_uring_sqe *sqe, const struct iou_region *r,
+	       unsigned int storage, uint64_t addr, uint32_t len,
+	       uint64_t dev_offset)
+{
+	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NVME,
+						IO_UNIFIED_F_WRITE, addr, len);
+
+	d->storage = (uint16_t)storage;
+	d->dev_offset = dev_offset;
+	return d;
+}
+
+/**
+ * iou_prep_flush() - make what was written durable
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @storage: storage attachment
+ */
+static inline struct io_unified_desc *
+iou_prep_flush(struct io_uring_sqe *sqe, const struct iou_region *r,
+	       unsigned int storage)
+{
+	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NVME,
+						IO_UNIFIED_F_FLUSH, 0, 0);
+
+	d->storage = (uint16_t)storage;
+	return d;
+}
+
+/**
+ * iou_prep_bpf() - run a program over bytes of the region
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @bpf: BPF attachment
+ * @addr: byte offset in the region; the 64 bytes before it are the op's too
+ * @len: bytes
+ */
+static inline struct io_unified_desc *
+iou_prep_bpf(struct io_uring_sqe *sqe, const struct iou_region *r,
+	     unsigned int bpf, uint64_t addr, uint32_t len)
+{
+	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_BPF, 0,
+						addr, len);
+
+	d->bpf = (uint16_t)bpf;
+	return d;
+}
+
+/**
+ * iou_prep_rx() - receive one packet
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @net: network attachment
+ * @frame: number of the frame, the op's until it completes
+ *
+ * The packet is at the frame's address + IO_UNIFIED_RES2_OFFSET(). Add a
+ * program with iou_desc_set_bpf().
+ */
+static inline struct io_unified_desc *
+iou_prep_rx(struct io_uring_sqe *sqe, const struct iou_region *r,
+	    unsigned int net, unsigned int frame)
+{
+	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NETWORK,
+						IO_UNIFIED_F_RX,
+						iou_frame_addr(r, frame),
+						r->frame_size);
+
+	d->net = (uint16_t)net;
+	return d;
+}
+
+/**
+ * iou_prep_rx_write() - receive one packet and write it to storage
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @net: network attachment
+ * @frame: number of the frame, the op's until it completes
+ * @storage: storage attachment
+ * @dev_offset: byte offset in the attachment's window
+ */
+static inline struct io_unified_desc *
+iou_prep_rx_write(struct io_uring_sqe *sqe, const struct iou_region *r,
+		  unsigned int net, unsigned int frame, unsigned int storage,
+		  uint64_t dev_offset)
+{
+	struct io_unified_desc *d =
+		iou_prep_op(sqe, r, IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
+			    IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE,
+			    iou_frame_addr(r, frame), r->frame_size);
+
+	d->net = (uint16_t)net;
+	d->storage = (uint16_t)storage;
+	d->dev_offset = dev_offset;
+	return d;
+}
+
+/**
+ * iou_prep_stream() - receive, filter and write until cancelled
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @s: how; it must stay where it is until the SQE was submitted
+ * @net: network attachment
+ * @storage: storage attachment
+ * @dev_offset: where in the attachment's window @s->range_len bytes start
+ * @frame: first frame of the stream's own
+ * @nr_frames: how many, all the stream's until it completes
+ *
+ * Add a program with iou_desc_set_bpf(). The SQE completes when the stream
+ * ends; until then the region's CQ tells of its progress.
+ */
+static inline struct io_unified_desc *
+iou_prep_stream(struct io_uring_sqe *sqe, const struct iou_region *r,
+		const struct io_unified_stream *s, unsigned int net,
+		unsigned int storage, uint64_t dev_offset, unsigned int frame,
+		unsigned int nr_frames)
+{
+	struct io_unified_cmd *cmd =
+		(struct io_unified_cmd *)iou_prep_cmd(sqe, r,
+						      IO_UNIFIED_CMD_STREAM);
+
+	cmd->stream = (uint64_t)(uintptr_t)s;
+	cmd->desc.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
+	cmd->desc.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE;
+	cmd->desc.addr = iou_frame_addr(r, frame);
+	cmd->desc.len = nr_frames * r->frame_size;
+	cmd->desc.net = (uint16_t)net;
+	cmd->desc.storage = (uint16_t)storage;
+	cmd->desc.dev_offset = dev_offset;
+	return &cmd->desc;
+}
+
+/**
+ * iou_prep_cancel() - end streams and ops that wait for a packet
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @user_data: the descriptor's, see iou_desc_set_user_data()
+ */
+static inline void iou_prep_cancel(struct io_uring_sqe *sqe,
+				   const struct iou_region *r,
+				   uint64_t user_data)
+{
+	struct io_unified_cancel *c =
+		(struct io_unified_cancel *)iou_prep_cmd(sqe, r,
+							 IO_UNIFIED_CMD_CANCEL);
+
+	c->user_data = user_data;
+}
+
+/**
+ * iou_desc_set_bpf() - run a program between source and sink
+ * @d: from iou_prep_rx(), iou_prep_rx_write() or iou_prep_stream()
+ * @bpf: BPF attachment
+ */
+static inline void iou_desc_set_bpf(struct io_unified_desc *d, unsigned int bpf)
+{
+	d->ops |= IO_UNIFIED_OP_BPF;
+	d->bpf = (uint16_t)bpf;
+}
+
+/**
+ * iou_desc_set_user_data() - what the region's CQ and a cancel name the op by
+ * @d: descriptor
+ * @user_data: any value
+ */
+static inline void iou_desc_set_user_data(struct io_unified_desc *d,
+					  uint64_t user_data)
+{
+	d->user_data = user_data;
+}
+
+/**
+ * iou_desc_set_cookie() - a word for the program
+ * @d: descriptor
+ * @cookie: any value; the completion has it as the program left it
+ */
+static inline void iou_desc_set_cookie(struct io_unified_desc *d,
+				       uint64_t cookie)
+{
+	d->cookie = cookie;
+}
+
+/**
+ * iou_desc_set_fua() - let a write complete when it is on the medium
+ * @d: descriptor of a write
+ */
+static inline void iou_desc_set_fua(struct io_unified_desc *d)
+{
+	d->flags |= IO_UNIFIED_F_FUA;
+}
+
+/**
+ * iou_desc_set_cq() - post an entry in the region's CQ as well
+ * @d: descriptor
+ */
+static inline void iou_desc_set_cq(struct io_unified_desc *d)
+{
+	d->flags |= IO_UNIFIED_F_CQ;
+}
+
+/**
+ * iou_desc_set_opcode() - send an NVMe I/O command of one's own choice
+ * @d: from iou_prep_read() or iou_prep_write()
+ * @opcode: NVMe opcode over the LBA range of the descriptor
+ */
+static inline void iou_desc_set_opcode(struct io_unified_desc *d,
+				       uint8_t opcode)
+{
+	d->flags |= IO_UNIFIED_F_OPCODE;
+	d->nvme_opcode = opcode;
+}
+
+/* -------------------------------------------------------------- completions */
+
+/**
+ * struct iou_result - an io_uring CQE of the device, taken apart
+ * @res: bytes or -errno
+ * @nvme_status: of the drive, 0 = success
+ * @reason: enum io_unified_reason
+ * @offset: where in its frame a received packet starts
+ * @flags: IO_UNIFIED_CQE_*
+ */
+struct iou_result {
+	int res;
+	unsigned int nvme_status;
+	unsigned int reason;
+	unsigned int offset;
+	unsigned int flags;
+};
+
+/**
+ * iou_cqe_result() - take an io_uring CQE apart
+ * @ring: the ring it is from; without IORING_SETUP_CQE32 only @res is known
+ * @cqe: the CQE
+ */
+static inline struct iou_result iou_cqe_result(const struct io_uring *ring,
+					       const struct io_uring_cqe *cqe)
+{
+	struct iou_result out = { cqe->res, 0, 0, 0, 0 };
+
+	if (ring->flags & IORING_SETUP_CQE32) {
+		/* behind the CQE's own 16 bytes */
+		uint64_t res2 = *(const uint64_t *)(cqe + 1);
+
+		out.nvme_status = IO_UNIFIED_RES2_STATUS(res2);
+		out.reason = IO_UNIFIED_RES2_REASON(res2);
+		out.offset = IO_UNIFIED_RES2_OFFSET(res2);
+		out.flags = IO_UNIFIED_RES2_FLAGS(res2);
+	}
+	return out;
+}
+
+/**
+ * iou_submit_and_wait() - submit what is prepared and take one completion
+ * @ring: a ring with nothing else in flight
+ *
+ * For setup and for examples: one op at a time.
+ *
+ * Return: its result; @res is -errno also where submitting failed.
+ */
+static inline struct iou_result iou_submit_and_wait(struct io_uring *ring)
+{
+	struct iou_result out = { 0, 0, 0, 0, 0 };
+	struct io_uring_cqe *cqe;
+
+	out.res = io_uring_submit_and_wait(ring, 1);
+	if (out.res >= 0)
+		out.res = io_uring_wait_cqe(ring, &cqe);
+	if (out.res >= 0) {
+		out = iou_cqe_result(ring, cqe);
+		io_uring_cqe_seen(ring, cqe);
+	}
+	return out;
+}
+
+/**
+ * iou_cq_ready() - number of entries in the region's CQ
+ * @r: region
+ */
+static inline unsigned int iou_cq_ready(const struct iou_region *r)
+{
+	return __atomic_load_n(&r->ctrl->cq_prod, __ATOMIC_ACQUIRE) -
+	       r->ctrl->cq_cons;
+}
+
+/**
+ * iou_cq_peek() - the oldest entry of the region's CQ
+ * @r: region
+ *
+ * Return: the entry, good until iou_cq_advance(), or NULL if there is none.
+ */
+static inline struct io_unified_cqe *iou_cq_peek(const struct iou_region *r)
+{
+	if (!iou_cq_ready(r))
+		return NULL;
+	return &r->cq[r->ctrl->cq_cons & (r->cq_entries - 1)];
+}
+
+/**
+ * iou_cq_advance() - give entries of the region's CQ back
+ * @r: region
+ * @nr: how many
+ */
+static inline void iou_cq_advance(const struct iou_region *r, unsigned int nr)
+{
+	__atomic_store_n(&r->ctrl->cq_cons, r->ctrl->cq_cons + nr,
+			 __ATOMIC_RELEASE);
+}
+
+/**
+ * iou_for_each_cqe() - walk the entries that are in the region's CQ now
+ * @r: region
+ * @head: unsigned int, the walk's position
+ * @cqe: struct io_unified_cqe *, the entry
+ *
+ * Give them back afterwards with iou_cq_advance().
+ */
+#define iou_for_each_cqe(r, head, cqe)                                        \
+	for ((head) = (r)->ctrl->cq_cons;                                      \
+	     (head) != __atomic_load_n(&(r)->ctrl->cq_prod, __ATOMIC_ACQUIRE)  \
+	     && ((cqe) = &(r)->cq[(head) & ((r)->cq_entries - 1)], 1);         \
+	     (head)++)
+
+/* -------------------------------------------------------------------- words */
+
+/**
+ * iou_strreason() - a sentence on why something failed, and what to do
+ * @reason: enum io_unified_reason
+ *
+ * Return: a constant string; "" for 0, never NULL.
+ */
+const char *iou_strreason(unsigned int reason);
+
+/**
+ * iou_strpath() - the name of a path
+ * @path: enum io_unified_path
+ *
+ * Return: a constant string such as "passthrough", never NULL.
+ */
+const char *iou_strpath(unsigned int path);
+
+/**
+ * iou_strmemory() - the name of a kind of memory
+ * @memory: enum iou_memory
+ *
+ * Return: a constant string, never NULL.
+ */
+const char *iou_strmemory(enum iou_memory memory);
+
+/**
+ * iou_stat_name() - the name of a counter
+ * @stat: enum io_unified_stat
+ *
+ * Return: a constant string such as "rx_packets", or NULL past the last one.
+ */
+const char *iou_stat_name(unsigned int stat);
+
+/**
+ * iou_feature_name() - the name of a feature
+ * @bit: number of the bit in io_unified_info.features
+ *
+ * Return: a constant string such as "nvme_passthrough", or NULL past the last.
+ */
+const char *iou_feature_name(unsigned int bit);
+
+/**
+ * iou_strerror() - errno and reason in one line
+ * @err: negative errno
+ * @reason: enum io_unified_reason
+ * @buf: where to
+ * @len: bytes at @buf
+ *
+ * Return: @buf.
+ */
+const char *iou_strerror(int err, unsigned int reason, char *buf, size_t len);
+
+/**
+ * iou_strresult() - a failed op's result in one line
+ * @res: from iou_cqe_result()
+ * @buf: where to
+ * @len: bytes at @buf
+ *
+ * Return: @buf.
+ */
+const char *iou_strresult(const struct iou_result *res, char *buf, size_t len);
+
+/* --------------------------------------------------------------- recordings */
+
+/* A packet takes a frame; these take one as well and count by other numbers. */
+#define IOU_RECORDING_SEQ_HEADER	(~0ull)
+#define IOU_RECORDING_SEQ_TRAILER	(~0ull - 1)
+#define IOU_RECORDING_SEQ_NONE		(~0ull - 2)
+#define IOU_RECORDING_FORMAT		1
+#define IOU_RECORDING_OPEN		(~0ull)
+
+/**
+ * struct iou_recording_block - body of the local-use block in the header frame
+ * @recording_id: random, marks every frame of the recording
+ * @seq: IOU_RECORDING_SEQ_HEADER
+ * @frame_size: bytes of a frame
+ * @format: IOU_RECORDING_FORMAT
+ *
+ * The same bytes as struct io_unified_frame_block.
+ */
+struct iou_recording_block {
+	uint8_t recording_id[16];
+	uint64_t seq;
+	uint64_t frame_size;
+	uint64_t format;
+};
+
+/**
+ * struct iou_recording - what a recording's header says
+ * @id: marks every frame of the recording
+ * @frame_size: bytes of a frame
+ * @snaplen: bytes kept of a packet; 0 = no limit
+ * @shb_len: bytes of the section header block
+ * @reserved: zero
+ * @section_len: bytes of the section behind the section header block, or
+ *	IOU_RECORDING_OPEN while it is written, or if the writer died
+ */
+struct iou_recording {
+	uint8_t id[16];
+	uint32_t frame_size;
+	uint32_t snaplen;
+	uint32_t shb_len;
+	uint32_t reserved;
+	uint64_t section_len;
+};
+
+/**
+ * struct iou_recording_text - strings for a recording's header; NULL = leave out
+ * @hardware: the machine
+ * @os: the operating system
+ * @application: what recorded
+ * @if_name: interface
+ * @if_description: how packets were received
+ * @filter: filter expression in the language of libpcap
+ */
+struct iou_recording_text {
+	const char *hardware;
+	const char *os;
+	const char *application;
+	const char *if_name;
+	const char *if_description;
+	const char *filter;
+};
+
+/**
+ * struct iou_recording_totals - for a recording's trailer
+ * @start_ns: when it began, ns since 1970
+ * @end_ns: when it ended
+ * @received: packets that reached the interface
+ * @if_dropped: dropped by the interface
+ * @accepted: packets that the filter let pass
+ * @os_dropped: dropped by the system
+ * @delivered: packets in the recording
+ */
+struct iou_recording_totals {
+	uint64_t start_ns;
+	uint64_t end_ns;
+	uint64_t received;
+	uint64_t if_dropped;
+	uint64_t accepted;
+	uint64_t os_dropped;
+	uint64_t delivered;
+};
+
+/**
+ * iou_recording_init() - begin a recording: a new id, nothing else
+ * @rec: filled
+ * @frame_size: bytes of a frame
+ * @snaplen: bytes kept of a packet; 0 = no limit
+ *
+ * Return: 0, or -errno of getrandom().
+ */
+int iou_recording_init(struct iou_recording *rec, unsigned int frame_size,
+		       unsigned int snaplen);
+
+/**
+ * iou_recording_header() - write the header frame
+ * @rec: its shb_len is set
+ * @text: strings
+ * @frame: @rec->frame_size bytes
+ *
+ * Called with @rec->section_len set by iou_recording_close() it makes the
+ * header of a finished recording.
+ *
+ * Return: 0, or -ENAMETOOLONG: the strings do not fit into a frame.
+ */
+int iou_recording_header(struct iou_recording *rec,
+			 const struct iou_recording_text *text, void *frame);
+
+/**
+ * iou_recording_trailer() - write the frame that follows the last packet
+ * @rec: recording
+ * @totals: for the interface statistics block
+ * @frame: @rec->frame_size bytes
+ */
+void iou_recording_trailer(const struct iou_recording *rec,
+			   const struct iou_recording_totals *totals,
+			   void *frame);
+
+/**
+ * iou_recording_close() - set the section's length
+ * @rec: recording, its header written before
+ * @packets: frames between header and trailer
+ */
+void iou_recording_close(struct iou_recording *rec, uint64_t packets);
+
+/**
+ * iou_recording_parse() - read a header frame
+ * @rec: filled
+ * @buf: the window's first bytes, 64 KiB or what there is
+ * @len: how many
+ *
+ * Return: 0. -ENODATA: no recording begins here. -EPROTO: one does, but in
+ * the other byte order, of a later format, or damaged.
+ */
+int iou_recording_parse(struct iou_recording *rec, const void *buf, size_t len);
+
+/**
+ * iou_recording_seq() - which frame of the recording is this?
+ * @rec: recording
+ * @frame: @rec->frame_size bytes
+ *
+ * Return: the packet's number from 0, IOU_RECORDING_SEQ_HEADER, _TRAILER, or
+ * IOU_RECORDING_SEQ_NONE: not a frame of this recording.
+ */
+uint64_t iou_recording_seq(const struct iou_recording *rec, const void *frame);
+
+/**
+ * iou_recording_is_frame() - is this a frame of any recording?
+ * @frame: a frame's first bytes
+ * @len: how many
+ */
+bool iou_recording_is_frame(const void *frame, size_t len);
+
+/* ------------------------------------------------------------------ filters */
+
+/**
+ * iou_xdp_from_cbpf() - translate a classic BPF filter into an XDP program
+ * @filter: the filter, as pcap_compile() makes it for DLT_EN10MB
+ * @nr_filter: its instructions
+ * @insns: the program, or NULL to learn its size
+ * @nr_insns: in: room at @insns; out: instructions
+ * @why: out: a constant string when the filter is refused, or NULL
+ *
+ * The program returns XDP_PASS where the filter returns a length and XDP_DROP
+ * where it returns 0, and also, as classic BPF has it, on a load past the
+ * packet's end and on a division by zero. It uses no maps and no helpers.
+ * A filter that asks for the packet's length needs CAP_PERFMON to load.
+ *
+ * Return: 0. -EINVAL: not a valid filter. -EOPNOTSUPP: a valid one that XDP
+ * cannot do: Linux extensions, offsets beyond 64 KiB. -E2BIG: too large for
+ * BPF's jumps. -ENOSPC: @insns is too small.
+ */
+int iou_xdp_from_cbpf(const struct sock_filter *filter, size_t nr_filter,
+		      struct bpf_insn *insns, size_t *nr_insns,
+		      const char **why);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IOUNIFIED_H */

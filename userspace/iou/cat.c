@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/* iou cat: exactly the bytes of a recording */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "iou.h"
+#include "window.h"
+
+#define CHUNK (1u << 20)
+
+static void help(FILE *f)
+{
+	fputs("usage: iou cat DEVICE[,OFFSET[,SIZE]]\n"
+	      "\n"
+	      "Write a recording to standard output, as pcapng:\n"
+	      "\n"
+	      "  iou cat /dev/nvme0n1 | tcpdump -r -\n"
+	      "\n"
+	      "  --help   this\n"
+	      "\n"
+	      "See iou-cat(1).\n",
+	      f);
+}
+
+static int write_all(const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return complain(IOU_EXIT_FAIL,
+					"cannot write to standard output: %s",
+					strerror(errno));
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* How far a walk over the frames has come. */
+struct walk {
+	const struct iou_recording *rec;
+	uint64_t next;	/* number of the frame to come; the header is 0 */
+	bool trailer;
+};
+
+/* Bytes of @buf, whole frames, that belong to the recording. */
+static size_t valid_bytes(struct walk *w, const unsigned char *buf, size_t len)
+{
+	const size_t step = w->rec->frame_size;
+	size_t at;
+
+	for (at = 0; at + step <= len && !w->trailer; at += step) {
+		uint64_t seq = iou_recording_seq(w->rec, buf + at);
+		uint64_t want = w->next ? w->next - 1 :
+					  IOU_RECORDING_SEQ_HEADER;
+
+		if (w->next && seq == IOU_RECORDING_SEQ_TRAILER)
+			w->trailer = true;
+		else if (seq != want)
+			break;
+		w->next++;
+	}
+	return at;
+}
+
+static int copy_out(const struct window *win, const struct iou_recording *rec,
+		    unsigned char *buf)
+{
+	struct walk walk = { .rec = rec };
+	uint64_t total = rec->section_len;
+	uint64_t at = 0;
+	int err;
+
+	if (total != IOU_RECORDING_OPEN)
+		total += rec->shb_len;
+	while (at < total) {
+		ssize_t n = window_read(win, buf, CHUNK, at);
+		size_t good;
+
+		if (n < 0)
+			return complain(IOU_EXIT_FAIL, "cannot read %s: %s",
+					win->path, strerror((int)-n));
+		if ((uint64_t)n > total - at)
+			n = (ssize_t)(total - at);
+		good = valid_bytes(&walk, buf, (size_t)n);
+		err = write_all(buf, good);
+		if (err)
+			return err;
+		at += good;
+		if (good < CHUNK)
+			break;
+	}
+	if (total == IOU_RECORDING_OPEN) {
+		complain(IOU_EXIT_OK,
+			 "%s: the recording was not closed, its recorder runs or died: these are its first %llu packets",
+			 win->path,
+			 (unsigned long long)(walk.next - 1 - walk.trailer));
+		return 0;
+	}
+	if (at != total)
+		return complain(IOU_EXIT_DAMAGED,
+				"%s: the recording is damaged at byte %llu of %llu: what is before it was written",
+				win->path, (unsigned long long)at,
+				(unsigned long long)total);
+	return 0;
+}
+
+static int cat(struct window *win)
+{
+	unsigned char *buf = aligned_alloc(4096, CHUNK);
+	struct iou_recording rec;
+	ssize_t n;
+	int err;
+
+	if (!buf)
+		return complain(IOU_EXIT_FAIL, "out of memory");
+	n = window_read(win, buf, WINDOW_HEAD, 0);
+	if (n < 0) {
+		err = complain(IOU_EXIT_FAIL, "cannot read %s: %s", win->path,
+			       strerror((int)-n));
+		goto out;
+	}
+	switch (iou_recording_parse(&rec, buf, (size_t)n)) {
+	case 0:
+		err = copy_out(win, &rec, buf);
+		break;
+	case -EPROTO:
+		err = complain(IOU_EXIT_DAMAGED,
+			       "%s: there is a recording at byte %llu, but of another byte order or a later release: read it there",
+			       win->path, (unsigned long long)win->offset);
+		break;
+	default:
+		err = complain(IOU_EXIT_NO_RECORDING,
+			       "%s: no recording begins at byte %llu: give the offset that it was made with",
+			       win->path, (unsigned long long)win->offset);
+	}
+out:
+	free(buf);
+	return err;
+}
+
+int cmd_cat(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct window win;
+	int err, c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (c != 'h')
+			return bad_option(argv, c);
+		help(stdout);
+		return 0;
+	}
+	if (optind + 1 != argc)
+		return complain(IOU_EXIT_USAGE,
+				"cat takes one device: see 'iou cat --help'");
+	err = window_parse(&win, argv[optind]);
+	if (err)
+		return complain(IOU_EXIT_USAGE,
+				"'%s' is not DEVICE[,OFFSET[,SIZE]]: %s",
+				argv[optind], strerror(-err));
+	if (isatty(STDOUT_FILENO))
+		return complain(IOU_EXIT_USAGE,
+				"a recording is not for a terminal: pipe it, e.g. into 'tcpdump -r -'");
+	err = window_open(&win, O_RDONLY);
+	if (err)
+		return err;
+	err = cat(&win);
+	window_close(&win);
+	return err;
+}

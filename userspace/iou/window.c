@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+/* Ranges of devices: parsing, opening, reading, and what is on them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "iou.h"
+#include "window.h"
+
+/* Superblocks and tables of the usual formats are within this of either end. */
+#define CHECK_SIZE	(128u << 10)
+
+int window_parse(struct window *w, const char *arg)
+{
+	uint64_t numbers[2];
+	size_t len = strlen(arg);
+	int n = 0;
+
+	memset(w, 0, sizeof(*w));
+	w->fd = -1;
+	if (len >= sizeof(w->path))
+		return -ENAMETOOLONG;
+	memcpy(w->path, arg, len + 1);
+	/* from the end: a path may hold commas too */
+	while (n < 2) {
+		char *comma = strrchr(w->path, ',');
+
+		if (!comma || parse_size(comma + 1, &numbers[n]))
+			break;
+		*comma = 0;
+		n++;
+	}
+	if (!w->path[0])
+		return -EINVAL;
+	if (n)
+		w->offset = numbers[n - 1];
+	if (n == 2) {
+		w->size = numbers[0];
+		if (!w->size)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int device_size(struct window *w, uint64_t *size)
+{
+	struct stat st;
+	int block;
+
+	if (fstat(w->fd, &st))
+		return -errno;
+	w->block_size = 1;
+	if (S_ISREG(st.st_mode)) {
+		*size = (uint64_t)st.st_size;
+		return 0;
+	}
+	if (!S_ISBLK(st.st_mode))
+		return -ENOTBLK;
+	w->is_block = true;
+	w->device = st.st_rdev;
+	if (ioctl(w->fd, BLKGETSIZE64, size) || ioctl(w->fd, BLKSSZGET, &block))
+		return -errno;
+	w->block_size = (uint32_t)block;
+	return 0;
+}
+
+/*
+ * Raw I/O goes past the page cache, so the cache may be stale. Files have
+ * no such problem, and not every file system has O_DIRECT.
+ */
+static int open_direct(const char *path, int flags)
+{
+	struct stat st;
+	int fd = open(path, flags | O_DIRECT | O_CLOEXEC);
+
+	if (fd < 0 && errno == EINVAL && !stat(path, &st) &&
+	    S_ISREG(st.st_mode))
+		fd = open(path, flags | O_CLOEXEC);
+	return fd;
+}
+
+int window_open(struct window *w, int flags)
+{
+	uint64_t size;
+	int err;
+
+	w->fd = open_direct(w->path, flags);
+	if (w->fd < 0) {
+		if (errno == EBUSY)
+			return complain(IOU_EXIT_REFUSED,
+					"%s is in use: unmount it, or end what holds it ('lsblk' and 'fuser' tell)",
+					w->path);
+		return complain(errno == EACCES || errno == EPERM ?
+					IOU_EXIT_UNAVAILABLE :
+					IOU_EXIT_FAIL,
+				"cannot open %s: %s", w->path, strerror(errno));
+	}
+	err = device_size(w, &size);
+	if (err == -ENOTBLK)
+		err = complain(IOU_EXIT_USAGE,
+			       "%s is neither a block device nor a file",
+			       w->path);
+	else if (err)
+		err = complain(IOU_EXIT_FAIL, "cannot learn the size of %s: %s",
+			       w->path, strerror(-err));
+	else if (w->offset % w->block_size || w->size % w->block_size)
+		err = complain(IOU_EXIT_USAGE,
+			       "%s: offset and size must be multiples of its block size, %u",
+			       w->path, w->block_size);
+	else if (w->offset >= size)
+		err = complain(IOU_EXIT_USAGE,
+			       "%s: offset %llu is past its end, %llu",
+			       w->path, (unsigned long long)w->offset,
+			       (unsigned long long)size);
+	else if (w->size > size - w->offset)
+		err = complain(IOU_EXIT_USAGE,
+			       "%s: only %llu bytes are left behind offset %llu",
+			       w->path, (unsigned long long)(size - w->offset),
+			       (unsigned long long)w->offset);
+	else if (!w->size)
+		w->size = size - w->offset;
+	if (err)
+		window_close(w);
+	return err;
+}
+
+void window_close(struct window *w)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+}
+
+static ssize_t read_at(int fd, void *buf, size_t len, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, (char *)buf + done, len - done,
+				  (off_t)(at + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t window_read(const struct window *w, void *buf, size_t len,
+		    uint64_t offset)
+{
+	if (offset >= w->size)
+		return 0;
+	if (len > w->size - offset)
+		len = w->size - offset;
+	return read_at(w->fd, buf, len, w->offset + offset);
+}
+
+static bool all_zero(const unsigned char *p, size_t len)
+{
+	return !len || (!p[0] && !memcmp(p, p + 1, len - 1));
+}
+
+/* Returns true: only zeros here, or, with @recorded, a recording's frames. */
+static int check_range(const struct window *w, unsigned char *buf, uint64_t at,
+		       uint64_t len, bool recorded)
+{
+	ssize_t n = read_at(w->fd, buf, len, at);
+
+	if (n < 0)
+		return complain(IOU_EXIT_FAIL, "cannot read %s: %s", w->path,
+				strerror((int)-n));
+	if (all_zero(buf, (size_t)n) ||
+	    (recorded && iou_recording_is_frame(buf, (size_t)n)))
+		return 0;
+	return complain(IOU_EXIT_REFUSED,
+			"%s holds data at byte %llu that is no recording: use --force to overwrite it, or another device",
+			w->path, (unsigned long long)at);
+}
+
+int window_check_free(const struct window *w)
+{
+	uint64_t len = w->size < CHECK_SIZE ? w->size : CHECK_SIZE;
+	uint64_t last = w->offset + w->size - len;
+	unsigned char *buf = aligned_alloc(4096, CHECK_SIZE);
+	ssize_t n;
+	int err = 0;
+
+	if (!buf)
+		return complain(IOU_EXIT_FAIL, "out of memory");
+	/* a table at the device's start speaks for all of it */
+	if (w->offset)
+		err = check_range(w, buf, 0,
+				  w->offset < len ? w->offset : len, true);
+	if (!err)
+		err = check_range(w, buf, w->offset, len, true);
+	/* what an earlier recording left at the end is no reason to refuse */
+	if (!err) {
+		n = read_at(w->fd, buf, len, w->offset);
+		if (n >= 0 && !iou_recording_is_frame(buf, (size_t)n))
+			err = check_range(w, buf, last, len, false);
+	}
+	free(buf);
+	return err;
+}
