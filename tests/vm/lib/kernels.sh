@@ -21,9 +21,21 @@ release_in() {
 	[ ${#found[@]} -eq 0 ] || printf '%s\n' "${found[@]}" | sort -V | tail -n 1
 }
 
-# find_kernel NAME: sets suite, base and release.
+# debug_kernel_of BASE: makes the debug build of 6.12 if needed, prints its layer.
+debug_kernel_of() {
+	local base=$1 target
+	target=$cache/debug/kernel-$(printf '%s' "${base##*/}" \
+		"$(hash_of "$vm_dir" build/debug-kernel debug)" | sha256sum | cut -c1-16)
+	make_once "$target" "the debug kernel (ten minutes on two CPUs)" \
+		"$vm_dir/build/debug-kernel" "$base"
+	prune "$cache/debug" 'kernel-*' 1
+	echo "$target"
+}
+
+# find_kernel NAME DEBUG: sets suite, base, release, the path of vmlinuz, and
+# kernel_layers and lower: what lies over base, and all of it for an overlay.
 find_kernel() {
-	local name=$1 pattern
+	local name=$1 debug=$2 pattern
 	case $name in
 	6.1) suite=bookworm pattern='6.1.*' ;;
 	6.12) suite=trixie pattern='6.12.*' ;;
@@ -33,7 +45,18 @@ find_kernel() {
 	*) die "unknown kernel '$name': use 6.1, 6.12, 7.x or an exact release such as 6.12.107+deb13-amd64" ;;
 	esac
 	base=$(base_of "$suite")
+	kernel_layers=()
+	lower=$base
+	if [ -n "$debug" ]; then
+		[ "$name" = 6.12 ] || die "--debug goes with kernel 6.12, not with $name"
+		kernel_layers=("$(debug_kernel_of "$base")")
+		lower=${kernel_layers[0]}:$base
+		release=$(cat "${kernel_layers[0]}/usr/lib/modules/io_unified-debug-release")
+		vmlinuz=${kernel_layers[0]}/boot/vmlinuz-$release
+		return
+	fi
 	release=$(release_in "$base" "$pattern")
 	[ -n "$release" ] ||
 		die "no kernel $name in the $suite root; it has: $(ls "$base/usr/lib/modules")"
+	vmlinuz=$base/boot/vmlinuz-$release
 }

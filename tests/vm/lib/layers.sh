@@ -35,24 +35,28 @@ layer() {
 	echo "$target"
 }
 
-# project_layers SNAPSHOT: sets layers, topmost first, for suite/base/release.
+# project_layers SNAPSHOT KINDS: sets layers, topmost first.
 project_layers() {
-	local snap=$1 module tools tests recipe module_key tools_key tests_key
+	local snap=$1 kinds=,$2, module tools tests recipe module_key tools_key tests_key
 	recipe=$(hash_of "$vm_dir" build/in-root build/layer-module build/layer-tools \
 		build/layer-tests)
 	# All keys first: the builds write into the snapshot.
-	module_key="$recipe ${base##*/} $release $(hash_of "$snap" "${module_sources[@]}")"
-	tools_key="$recipe ${base##*/} $(hash_of "$snap" "${tools_sources[@]}")"
+	module_key="$recipe $lower $release $(hash_of "$snap" "${module_sources[@]}")"
+	tools_key="$recipe $base $(hash_of "$snap" "${tools_sources[@]}")"
 	tests_key="$tools_key $(hash_of "$snap" "${tests_sources[@]}")"
 
-	tools=$(layer tools "$tools_key" "the tools in $suite" "$base" "$snap")
-	tests=$(layer tests "$tests_key" "the tests in $suite" "$base" "$tools" "$snap")
-	layers=("$tests" "$tools")
-	if [ -e "$snap/Kbuild" ]; then
+	layers=()
+	if [ "$kinds" != "${kinds/,module,/}" ]; then
 		module=$(layer "module-$release" "$module_key" \
-			"io_unified for $release" "$base" "$release" "$snap")
-		layers+=("$module")
-	else
-		say "no Kbuild in $top_dir: running without the module"
+			"io_unified for $release" "$lower" "$release" "$snap")
+		layers=("$module")
+	fi
+	if [ "$kinds" != "${kinds/,tools,/}" ] || [ "$kinds" != "${kinds/,tests,/}" ]; then
+		tools=$(layer tools "$tools_key" "the tools in $suite" "$base" "$snap")
+		layers=("$tools" "${layers[@]}")
+	fi
+	if [ "$kinds" != "${kinds/,tests,/}" ]; then
+		tests=$(layer tests "$tests_key" "the tests in $suite" "$base" "$tools" "$snap")
+		layers=("$tests" "${layers[@]}")
 	fi
 }

@@ -1,0 +1,35 @@
+# From TAP to lines "state TAB name TAB reason", state one of pass, fail, skip.
+# A plan that does not match what came is a failure of its own.
+
+function name(line) {
+	sub(/^(not )?ok */, "", line)
+	sub(/^[0-9]+ */, "", line)
+	sub(/^- */, "", line)
+	sub(/ *# *[Ss][Kk][Ii][Pp].*/, "", line)
+	return line == "" ? "subtest " seen : line
+}
+
+function reason(line) {
+	sub(/.*# *[Ss][Kk][Ii][Pp][^ ]* */, "", line)
+	return line == "" ? "no reason given" : line
+}
+
+/^(not )?ok( |$)/ {
+	seen++
+	if (/# *[Ss][Kk][Ii][Pp]/)
+		print "skip\t" name($0) "\t" reason($0)
+	else
+		print (/^not/ ? "fail\t" : "pass\t") name($0) "\t"
+}
+
+/^1\.\.[0-9]+/ {
+	planned = substr($1, 4) + 0
+	has_plan = 1
+	if (planned == 0)
+		print "skip\tall\t" reason($0)
+}
+
+END {
+	if (has_plan && planned != seen + 0)
+		print "fail\tplan\t" planned " planned, " seen + 0 " came"
+}
