@@ -108,8 +108,8 @@ static void combinations(void)
 		{ n | s, rx | fl }, { n | s, rx | wr | fl },
 		{ n | s, rx | wr | oc }, { n | s, rx | rd | wr },
 		{ n | b | s, rx }, { n | b | s, wr }, { n | b | s, rx | rd },
-		{ b | s, none }, { b | s, rd }, { b | s, wr },
-		{ b | s, rx | wr }, { b | s, fl },
+		{ b | s, none }, { b | s, rd | wr }, { b | s, rd | fua },
+		{ b | s, rx | wr }, { b | s, fl }, { b | s, oc },
 	};
 	struct io_unified_desc d;
 	struct t_res res;
@@ -143,9 +143,12 @@ static void addresses(void)
 	REFUSE(EINVAL, ADDR, d->addr = end - 4096; d->len = 8192);
 	REFUSE(EINVAL, ADDR, d->addr = 1ull << 40);
 	REFUSE(EINVAL, ADDR, d->addr = 1ull << 63);
-	REFUSE(EINVAL, ADDR, d->addr = -4096ull);
-	REFUSE(EINVAL, ADDR, d->addr = -4096ull; d->len = 8192);
-	REFUSE(EINVAL, ADDR, d->len = 0xfffff000);
+	REFUSE(EINVAL, ADDR, d->addr = -8192ull);
+	REFUSE(EINVAL, OVERFLOW, d->addr = -4096ull);
+	REFUSE(EINVAL, OVERFLOW, d->addr = -4096ull; d->len = 8192);
+	REFUSE(EINVAL, SIZE, d->len = 0xfffff000);
+	REFUSE(EINVAL, SIZE, d->len = IO_UNIFIED_MAX_LEN + 4096);
+	REFUSE(EINVAL, ADDR, d->len = IO_UNIFIED_MAX_LEN);
 	REFUSE(EINVAL, SIZE, d->len = 0);
 	REFUSE(EINVAL, ALIGN, d->addr += 1);
 	REFUSE(EINVAL, LBA_ALIGN, d->len = 512);
@@ -159,7 +162,9 @@ static void addresses(void)
 	REFUSE(ERANGE, RANGE, d->dev_offset = -4096ull; d->len = 8192);
 	/* A flush has neither memory nor a place. */
 	REFUSE(EINVAL, ADDR, d->flags = IO_UNIFIED_F_FLUSH; d->len = 0);
-	REFUSE(EINVAL, SIZE, d->flags = IO_UNIFIED_F_FLUSH; d->addr = 0);
+	REFUSE(EINVAL, ADDR, d->flags = IO_UNIFIED_F_FLUSH; d->addr = 0);
+	REFUSE(EINVAL, ADDR, d->flags = IO_UNIFIED_F_FLUSH; d->addr = 0;
+	       d->len = 0; d->dev_offset = 4096);
 	works();
 }
 
@@ -168,7 +173,7 @@ static void indices(void)
 	set_up();
 	REFUSE(ENOENT, INDEX, d->storage = storage + 1);
 	REFUSE(ENOENT, INDEX, d->storage = 64);
-	REFUSE(ENOENT, INDEX, d->storage = IO_UNIFIED_INDEX_NONE);
+	REFUSE(ENOENT, INDEX, d->storage = 0xffff);
 	REFUSE(ENOENT, INDEX, d->ops = IO_UNIFIED_OP_BPF; d->flags = 0);
 	REFUSE(ENOENT, INDEX, d->ops = IO_UNIFIED_OP_BPF; d->flags = 0;
 	       d->bpf = 0xffff);
@@ -235,8 +240,12 @@ static void rights(void)
 	/* The same by opcode: write 1, write zeroes 8, read 2, compare 5. */
 	REFUSE(EBADF, READ_ONLY, d->storage = ro; d->nvme_opcode = 1;
 	       d->flags = IO_UNIFIED_F_OPCODE | IO_UNIFIED_F_WRITE);
+	REFUSE(EBADF, READ_ONLY, d->storage = ro; d->nvme_opcode = 1;
+	       d->flags = IO_UNIFIED_F_OPCODE | IO_UNIFIED_F_READ);
 	REFUSE(EBADF, READ_ONLY, d->storage = ro; d->nvme_opcode = 8;
-	       d->flags = IO_UNIFIED_F_OPCODE);
+	       d->flags = IO_UNIFIED_F_OPCODE; d->addr = 0);
+	REFUSE(EBADF, READ_ONLY, d->storage = forced; d->nvme_opcode = 0;
+	       d->flags = IO_UNIFIED_F_OPCODE; d->addr = 0; d->len = 0);
 	REFUSE(EBADF, WRITE_ONLY, d->storage = wo; d->nvme_opcode = 2;
 	       d->flags = IO_UNIFIED_F_OPCODE | IO_UNIFIED_F_READ);
 	REFUSE(EBADF, WRITE_ONLY, d->storage = wo; d->nvme_opcode = 5;
@@ -272,7 +281,7 @@ static void without_sys_admin(void)
 	REQUIRE(!syscall(SYS_capset, &head, none));
 	for (i = 0; i < ARRAY_SIZE(denied); i++)
 		REFUSE(EPERM, OPCODE, d->nvme_opcode = denied[i];
-		       d->flags = IO_UNIFIED_F_OPCODE);
+		       d->flags = IO_UNIFIED_F_OPCODE; d->addr = 0);
 	works();
 }
 
