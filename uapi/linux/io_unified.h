@@ -41,7 +41,7 @@ extern "C" {
 
 #define IO_UNIFIED_CTRL_SIZE	4096	/* bytes of the control page */
 #define IO_UNIFIED_CTRL_MAGIC	0x494f5531u	/* "IOU1" */
-#define IO_UNIFIED_INDEX_NONE	0xffffu	/* no attachment of this kind */
+#define IO_UNIFIED_MAX_LEN	(64u << 20)	/* bytes of one op */
 
 /**
  * enum io_unified_feature - what this kernel and this build can do
@@ -502,7 +502,7 @@ struct io_unified_ctrl {
  *	the control block while the op runs: they are the op's too. With F_RX
  *	it is the start of a frame, which is the op's until it completes
  * @dev_offset: byte offset in the storage attachment's window
- * @len: bytes; with F_RX the frame size
+ * @len: bytes, at most IO_UNIFIED_MAX_LEN; with F_RX the frame size
  * @ops: IO_UNIFIED_OP_*
  * @flags: IO_UNIFIED_F_*
  * @nvme_opcode: with F_OPCODE: an NVMe I/O command over the LBA range of
@@ -518,7 +518,8 @@ struct io_unified_ctrl {
  * ============================  =============================================
  * ops                           flags
  * ============================  =============================================
- * NVME                          READ | WRITE [FUA] | FLUSH, or OPCODE
+ * NVME                          READ, WRITE [FUA], FLUSH, or OPCODE
+ * NVME | BPF                    READ (then BPF), WRITE [FUA] (after BPF)
  * BPF                           none
  * NETWORK                       RX
  * NETWORK | BPF                 RX
@@ -564,7 +565,8 @@ struct io_unified_desc {
  * @ops: stages that were done
  * @flags: IO_UNIFIED_CQE_*
  * @verdict: what the program returned (enum xdp_action), 0 without BPF
- * @nvme_status: status code type and code of the drive, 0 = success
+ * @nvme_status: status field of the drive's completion (code, type, more, do
+ *	not retry), 0 = success; passthrough only
  * @reason: enum io_unified_reason
  * @count: packets that the entry stands for; in a stream's last entry (no
  *	IO_UNIFIED_CQE_MORE) the packets on storage in all

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attachments: what a region is bound to
+ *
+ * A table per kind, read under RCU by ops and changed under the file's mutex.
+ * An attachment goes in this order: out of the table, its reference killed (no
+ * op can take it any more), waiting commands canceled, its source stopped, its
+ * last user gone, then freed.
+ */
+#include <linux/file.h>
+#include <linux/magic.h>
+#include <linux/nospec.h>
+
+#include "attach.h"
+#include "bpf.h"
+#include "net.h"
+#include "storage.h"
+#include "waiting.h"
+
+static void iou_att_drained(struct percpu_ref *ref)
+{
+	complete(&container_of(ref, struct iou_att, refs)->drained);
+}
+
+int iou_att_init(struct iou_att *att, struct iou_region *r,
+		 const struct iou_att_ops *ops, u16 kind)
+{
+	int ret;
+
+	att->region = r;
+	att->ops = ops;
+	att->kind = kind;
+	init_completion(&att->drained);
+	att->stats = alloc_percpu_gfp(struct iou_counters,
+				      GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!att->stats)
+		return -ENOMEM;
+	ret = percpu_ref_init(&att->refs, iou_att_drained, 0,
+			      GFP_KERNEL_ACCOUNT);
+	if (ret)
+		free_percpu(att->stats);
+	return ret;
+}
+
+void iou_att_exit(struct iou_att *att)
+{
+	percpu_ref_exit(&att->refs);
+	free_percpu(att->stats);
+}
+
+static struct iou_att __rcu **iou_att_table(struct iou_region *r, u32 kind)
+{
+	switch (kind) {
+	case IO_UNIFIED_KIND_STORAGE:
+		return r->storage;
+	case IO_UNIFIED_KIND_NETDEV:
+		return r->net;
+	case IO_UNIFIED_KIND_BPF:
+		return r->bpf;
+	default:
+		return NULL;
+	}
+}
+
+struct iou_att *iou_att_get(struct iou_region *r, u32 kind, u32 index)
+{
+	struct iou_att __rcu **table = iou_att_table(r, kind);
+	struct iou_att *att;
+
+	if (!table || index >= IOU_MAX_ATTACHMENTS)
+		return NULL;
+	index = array_index_nospec(index, IOU_MAX_ATTACHMENTS);
+	rcu_read_lock();
+	att = rcu_dereference(table[index]);
+	if (att && !percpu_ref_tryget_live(&att->refs))
+		att = NULL;
+	rcu_read_unlock();
+	return att;
+}
+
+/* The table of a kind, for those who hold the file's lock. */
+static struct iou_att *iou_att_peek(struct iou_region *r, u32 kind, u32 index)
+{
+	struct iou_att __rcu **table = iou_att_table(r, kind);
+
+	if (!table || index >= IOU_MAX_ATTACHMENTS)
+		return NULL;
+	index = array_index_nospec(index, IOU_MAX_ATTACHMENTS);
+	return rcu_dereference_protected(table[index],
+					 lockdep_is_held(&r->file->lock));
+}
+
+/* Attachment @i of all tables in turn, or NULL. */
+static struct iou_att *iou_att_nth(struct iou_region *r, int i)
+{
+	static const u32 kinds[] = { IO_UNIFIED_KIND_NETDEV,
+				     IO_UNIFIED_KIND_BPF,
+				     IO_UNIFIED_KIND_STORAGE };
+
+	return iou_att_peek(r, kinds[i / IOU_MAX_ATTACHMENTS],
+			    i % IOU_MAX_ATTACHMENTS);
+}
+
+#define iou_for_each_att(r, att, i)					\
+	for ((i) = 0; (i) < 3 * IOU_MAX_ATTACHMENTS; (i)++)		\
+		if (!((att) = iou_att_nth((r), (i)))) {			\
+		} else
+
+void *iou_uring_identity(int fd, u16 *reason)
+{
+	struct file *file = fget(fd);
+	void *ctx = NULL;
+
+	if (!file) {
+		*reason = IO_UNIFIED_REASON_BAD_FD;
+		return NULL;
+	}
+	/*
+	 * io_uring's file operations are not exported. An anonymous inode's
+	 * file of that name is one; a memfd or a regular file that only has
+	 * the name lives in another file system.
+	 */
+	if (file_inode(file)->i_sb->s_magic == ANON_INODE_FS_MAGIC &&
+	    !strcmp(file->f_path.dentry->d_name.name, "[io_uring]"))
+		ctx = file->private_data;
+	else
+		*reason = IO_UNIFIED_REASON_NOT_URING;
+	/* Not kept: a ring that has us registered would keep itself alive. */
+	fput(file);
+	return ctx;
+}
+
+bool iou_ring_linked(const struct iou_region *r, const void *ring)
+{
+	int i;
+
+	for (i = 0; i < IOU_MAX_LINKS; i++)
+		if (READ_ONCE(r->links[i]) == ring)
+			return true;
+	return false;
+}
+
+static int iou_ring_attach(struct iou_region *r, struct io_unified_attach *arg)
+{
+	u16 reason = 0;
+	void *ring;
+	int i;
+
+	if (arg->flags) {
+		arg->reason = IO_UNIFIED_REASON_FLAGS;
+		return -EINVAL;
+	}
+	ring = iou_uring_identity(arg->fd, &reason);
+	if (!ring) {
+		arg->reason = reason;
+		return reason == IO_UNIFIED_REASON_BAD_FD ? -EBADF : -EINVAL;
+	}
+	if (iou_ring_linked(r, ring)) {
+		arg->reason = IO_UNIFIED_REASON_QUEUE_BUSY;
+		return -EEXIST;
+	}
+	for (i = 0; i < IOU_MAX_LINKS; i++)
+		if (!r->links[i])
+			break;
+	if (i == IOU_MAX_LINKS) {
+		arg->reason = IO_UNIFIED_REASON_TABLE_FULL;
+		return -ENOSPC;
+	}
+	WRITE_ONCE(r->links[i], ring);
+	arg->index = i;
+	return 0;
+}
+
+static int iou_attach_check(struct io_unified_attach *arg)
+{
+	if (memchr_inv(arg->reserved, 0, sizeof(arg->reserved))) {
+		arg->reason = IO_UNIFIED_REASON_RESERVED;
+		return -EINVAL;
+	}
+	if (arg->kind != IO_UNIFIED_KIND_STORAGE &&
+	    (arg->dev_start || arg->dev_len)) {
+		arg->reason = IO_UNIFIED_REASON_RESERVED;
+		return -EINVAL;
+	}
+	if (arg->kind != IO_UNIFIED_KIND_NETDEV &&
+	    (arg->ifindex || arg->queue || arg->ring_entries)) {
+		arg->reason = IO_UNIFIED_REASON_RESERVED;
+		return -EINVAL;
+	}
+	if (arg->kind == IO_UNIFIED_KIND_NETDEV && arg->fd) {
+		arg->reason = IO_UNIFIED_REASON_RESERVED;
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int iou_attach(struct iou_region *r, struct io_unified_attach *arg)
+{
+	struct iou_att __rcu **table;
+	struct iou_att *att;
+	int i, ret;
+
+	arg->index = -1;
+	arg->reason = IO_UNIFIED_REASON_NONE;
+	ret = iou_attach_check(arg);
+	if (ret)
+		return ret;
+	if (arg->kind == IO_UNIFIED_KIND_RING)
+		return iou_ring_attach(r, arg);
+
+	table = iou_att_table(r, arg->kind);
+	if (!table) {
+		arg->reason = IO_UNIFIED_REASON_KIND;
+		return -EINVAL;
+	}
+	for (i = 0; i < IOU_MAX_ATTACHMENTS; i++)
+		if (!iou_att_peek(r, arg->kind, i))
+			break;
+	if (i == IOU_MAX_ATTACHMENTS) {
+		arg->reason = IO_UNIFIED_REASON_TABLE_FULL;
+		return -ENOSPC;
+	}
+
+	switch (arg->kind) {
+	case IO_UNIFIED_KIND_STORAGE:
+		att = iou_storage_attach(r, arg);
+		break;
+	case IO_UNIFIED_KIND_NETDEV:
+		att = iou_net_attach(r, arg);
+		break;
+	default:
+		att = iou_bpf_attach(r, arg);
+	}
+	if (IS_ERR(att))
+		return PTR_ERR(att);
+	att->index = i;
+	arg->index = i;
+	rcu_assign_pointer(table[i], att);
+	return 0;
+}
+
+/* Out of the table: no op finds it any more. */
+static void iou_att_unpublish(struct iou_region *r, struct iou_att *att)
+{
+	struct iou_att __rcu **table = iou_att_table(r, att->kind);
+
+	RCU_INIT_POINTER(table[att->index], NULL);
+	percpu_ref_kill(&att->refs);
+	/* Pairs with the barrier of who takes one up late: iou_stream_lane(). */
+	smp_mb();
+	iou_cancel_att(att);
+	if (att->ops->stop)
+		att->ops->stop(att);
+}
+
+static void iou_att_add_counters(struct iou_att *att, u64 *sum)
+{
+	iou_counters_sum(att->stats, sum);
+	if (att->ops->counters)
+		att->ops->counters(att, sum);
+}
+
+/* What it counted stays in the region's sum. */
+static void iou_att_fold(struct iou_region *r, struct iou_att *att)
+{
+	u64 sum[IO_UNIFIED_STAT_MAX] = {};
+	int i;
+
+	iou_att_add_counters(att, sum);
+	for (i = 0; i < IO_UNIFIED_STAT_MAX; i++)
+		iou_count(r->stats, i, sum[i]);
+}
+
+int iou_detach(struct iou_region *r, struct io_unified_detach *arg)
+{
+	struct iou_att *att;
+
+	arg->reason = IO_UNIFIED_REASON_NONE;
+	if (arg->flags) {
+		arg->reason = IO_UNIFIED_REASON_FLAGS;
+		return -EINVAL;
+	}
+	if (memchr_inv(arg->reserved, 0, sizeof(arg->reserved))) {
+		arg->reason = IO_UNIFIED_REASON_RESERVED;
+		return -EINVAL;
+	}
+	if (arg->kind == IO_UNIFIED_KIND_RING) {
+		if (arg->index >= IOU_MAX_LINKS || !r->links[arg->index]) {
+			arg->reason = IO_UNIFIED_REASON_INDEX;
+			return -ENOENT;
+		}
+		WRITE_ONCE(r->links[arg->index], NULL);
+		return 0;
+	}
+	if (!iou_att_table(r, arg->kind)) {
+		arg->reason = IO_UNIFIED_REASON_KIND;
+		return -EINVAL;
+	}
+	att = iou_att_peek(r, arg->kind, arg->index);
+	if (!att) {
+		arg->reason = IO_UNIFIED_REASON_INDEX;
+		return -ENOENT;
+	}
+	iou_att_unpublish(r, att);
+	wait_for_completion(&att->drained);
+	iou_att_fold(r, att);
+	/* The last reader of the table may still look at it. */
+	synchronize_rcu();
+	att->ops->release(att);
+	return 0;
+}
+
+void iou_detach_all(struct iou_region *r)
+{
+	struct iou_att *att, *next;
+	LIST_HEAD(going);
+	int i;
+
+	/* All are killed before the first is waited for: their grace periods
+	 * run together.
+	 */
+	iou_for_each_att(r, att, i) {
+		iou_att_unpublish(r, att);
+		list_add_tail(&att->going, &going);
+	}
+	list_for_each_entry_safe(att, next, &going, going)
+		wait_for_completion(&att->drained);
+	synchronize_rcu();
+	list_for_each_entry_safe(att, next, &going, going)
+		att->ops->release(att);
+}
+
+static void iou_region_counters(struct iou_region *r, u64 *sum)
+{
+	struct iou_att *att;
+	int i;
+
+	iou_counters_sum(r->stats, sum);
+	iou_for_each_att(r, att, i)
+		iou_att_add_counters(att, sum);
+}
+
+int iou_get_stats(struct iou_region *r, struct io_unified_stats *arg)
+{
+	struct iou_att *att;
+
+	arg->reason = IO_UNIFIED_REASON_NONE;
+	memset(arg->counters, 0, sizeof(arg->counters));
+	if (arg->reserved) {
+		arg->reason = IO_UNIFIED_REASON_RESERVED;
+		return -EINVAL;
+	}
+	if (arg->kind == IO_UNIFIED_KIND_REGION && !arg->index) {
+		iou_region_counters(r, arg->counters);
+		return 0;
+	}
+	if (!iou_att_table(r, arg->kind)) {
+		arg->reason = IO_UNIFIED_REASON_KIND;
+		return -EINVAL;
+	}
+	att = iou_att_peek(r, arg->kind, arg->index);
+	if (!att) {
+		arg->reason = IO_UNIFIED_REASON_INDEX;
+		return -ENOENT;
+	}
+	iou_att_add_counters(att, arg->counters);
+	return 0;
+}
+
+void iou_attach_show(struct iou_region *r, struct seq_file *m)
+{
+	struct iou_att *att;
+	int i;
+
+	iou_for_each_att(r, att, i)
+		att->ops->show(att, m);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Attachments: tables, lifetime, counters */
+#ifndef IOU_ATTACH_H
+#define IOU_ATTACH_H
+
+#include "iou.h"
+
+/* Both under iou_file.lock. 0 or -errno; the structure has the reason. */
+int iou_attach(struct iou_region *r, struct io_unified_attach *arg);
+int iou_detach(struct iou_region *r, struct io_unified_detach *arg);
+/* End all attachments of a region that nobody uses any more. */
+void iou_detach_all(struct iou_region *r);
+
+/* An fd that must be an io_uring: its identity, or NULL. */
+void *iou_uring_identity(int fd, u16 *reason);
+bool iou_ring_linked(const struct iou_region *r, const void *ring);
+
+int iou_get_stats(struct iou_region *r, struct io_unified_stats *arg);
+/* Everything that is attached, a line each. */
+void iou_attach_show(struct iou_region *r, struct seq_file *m);
+
+#endif /* IOU_ATTACH_H */

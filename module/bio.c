@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Storage by bios: any block device
+ *
+ * One bio carries a whole transfer; the block layer splits it to what the
+ * device can take. It borrows the slices of the region's memory, so nothing is
+ * allocated and nothing built for it.
+ */
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+
+#include "main.h"
+#include "storage.h"
+
+void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off,
+		     u32 len)
+{
+	/* Not ours to free or to walk by pages: as with an io_uring buffer. */
+	bio_set_flag(bio, BIO_CLONED);
+	bio->bi_io_vec = io->bvec;
+	bio->bi_vcnt = io->nr_bvec;
+	bio->bi_iter.bi_idx = 0;
+	bio->bi_iter.bi_bvec_done = io->skip;
+	bio->bi_iter.bi_size = off + len;
+	if (off)
+		bio_advance_iter(bio, &bio->bi_iter, off);
+	bio->bi_iter.bi_size = len;
+}
+
+static void iou_bio_retry(struct work_struct *work);
+
+static void iou_bio_end(struct bio *bio)
+{
+	struct iou_io *io = container_of(bio, struct iou_io, bio);
+	blk_status_t status = bio->bi_status;
+	bool nowait = bio->bi_opf & REQ_NOWAIT;
+
+	bio_uninit(bio);
+	if (status == BLK_STS_AGAIN && nowait) {
+		INIT_WORK(&io->work, iou_bio_retry);
+		queue_work(iou_wq, &io->work);
+		return;
+	}
+	io->error = blk_status_to_errno(status);
+	io->done(io);
+}
+
+static void iou_bio_start(struct iou_io *io, bool nowait)
+{
+	struct iou_storage *st = io->st;
+	struct bio *bio = &io->bio;
+	blk_opf_t opf;
+
+	switch (io->op) {
+	case IOU_IO_READ:
+		opf = REQ_OP_READ;
+		break;
+	case IOU_IO_FLUSH:
+		opf = REQ_OP_WRITE | REQ_PREFLUSH;
+		break;
+	default:
+		opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
+		if (io->fua)
+			opf |= REQ_FUA;
+	}
+	if (nowait)
+		opf |= REQ_NOWAIT;
+
+	bio_init(bio, st->bdev, NULL, 0, opf);
+	bio->bi_end_io = iou_bio_end;
+	if (io->op != IOU_IO_FLUSH) {
+		iou_bio_set_mem(bio, io, 0, io->len);
+		bio->bi_iter.bi_sector = (st->start + io->pos) >> SECTOR_SHIFT;
+	}
+	submit_bio(bio);
+}
+
+static void iou_bio_retry(struct work_struct *work)
+{
+	iou_bio_start(container_of(work, struct iou_io, work), false);
+}
+
+int iou_bio_submit(struct iou_io *io, bool nowait)
+{
+	/* A flush waits for a flush before it: there is no asking not to. */
+	if (nowait && (io->op == IOU_IO_FLUSH || !bdev_nowait(io->st->bdev)))
+		return -EAGAIN;
+	iou_bio_start(io, nowait);
+	return 0;
+}

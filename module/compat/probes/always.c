@@ -1,0 +1,3 @@
+/* Must always compile: the probing itself works. */
+#include <linux/module.h>
+#include <linux/blk-mq.h>

@@ -1,0 +1,2 @@
+/* <linux/io_uring/cmd.h>: uring_cmd has a header of its own. */
+#include <linux/io_uring/cmd.h>

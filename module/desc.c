@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a descriptor may say: see "What an op may combine" in the uapi header */
+#include <linux/overflow.h>
+
+#include "desc.h"
+
+#define IOU_OPS		(IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | \
+			 IO_UNIFIED_OP_NVME)
+#define IOU_FLAGS	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | \
+			 IO_UNIFIED_F_FLUSH | IO_UNIFIED_F_RX | \
+			 IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE | \
+			 IO_UNIFIED_F_CQ)
+#define IOU_DIRECTIONS	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | \
+			 IO_UNIFIED_F_FLUSH | IO_UNIFIED_F_RX)
+
+static int iou_desc_refuse(u16 *reason, u16 why)
+{
+	*reason = why;
+	return -EINVAL;
+}
+
+/* Do the directions fit the ops? */
+static bool iou_desc_combines(u32 ops, u32 flags)
+{
+	u32 dir = flags & IOU_DIRECTIONS;
+
+	if ((flags & IO_UNIFIED_F_FUA) && !(dir & IO_UNIFIED_F_WRITE))
+		return false;
+	if (flags & IO_UNIFIED_F_OPCODE)
+		return ops == IO_UNIFIED_OP_NVME &&
+		       (!dir || dir == IO_UNIFIED_F_READ ||
+			dir == IO_UNIFIED_F_WRITE);
+
+	switch (ops) {
+	case IO_UNIFIED_OP_NVME:
+		return dir == IO_UNIFIED_F_READ || dir == IO_UNIFIED_F_WRITE ||
+		       dir == IO_UNIFIED_F_FLUSH;
+	case IO_UNIFIED_OP_NVME | IO_UNIFIED_OP_BPF:
+		return dir == IO_UNIFIED_F_READ || dir == IO_UNIFIED_F_WRITE;
+	case IO_UNIFIED_OP_BPF:
+		return !dir;
+	case IO_UNIFIED_OP_NETWORK:
+	case IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF:
+		return dir == IO_UNIFIED_F_RX;
+	case IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME:
+	case IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME:
+		return dir == (IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE);
+	default:
+		return false;
+	}
+}
+
+int iou_desc_check(const struct io_unified_desc *d, bool stream, u16 *reason)
+{
+	if (memchr_inv(d->reserved0, 0, sizeof(d->reserved0)) ||
+	    d->reserved1 || d->reserved2)
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_RESERVED);
+	if (d->flags & ~IOU_FLAGS)
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_FLAGS);
+	if ((d->ops & ~IOU_OPS) || !iou_desc_combines(d->ops, d->flags))
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_OPS);
+	/* What nobody reads must be zero: it may mean something one day. */
+	if ((!(d->ops & IO_UNIFIED_OP_NVME) && (d->storage || d->dev_offset)) ||
+	    (!(d->ops & IO_UNIFIED_OP_NETWORK) && d->net) ||
+	    (!(d->ops & IO_UNIFIED_OP_BPF) && d->bpf) ||
+	    (!(d->flags & IO_UNIFIED_F_OPCODE) && d->nvme_opcode))
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_RESERVED);
+	if (stream && (!(d->ops & IO_UNIFIED_OP_NETWORK) ||
+		       !(d->ops & IO_UNIFIED_OP_NVME)))
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_OPS);
+	return 0;
+}
+
+int iou_desc_check_mem(const struct iou_region *r,
+		       const struct io_unified_desc *d, u16 *reason)
+{
+	u64 start = d->addr, end;
+	u32 mask = iou_frame_size(r) - 1;
+
+	if ((d->flags & IO_UNIFIED_F_FLUSH) ||
+	    ((d->flags & IO_UNIFIED_F_OPCODE) &&
+	     !(d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE)))) {
+		/* No data: the length, if any, only counts blocks. */
+		if (d->addr || ((d->flags & IO_UNIFIED_F_FLUSH) &&
+				(d->len || d->dev_offset)))
+			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
+		return 0;
+	}
+	if (!d->len || d->len > IO_UNIFIED_MAX_LEN)
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
+	if ((d->ops & IO_UNIFIED_OP_BPF) && !(d->flags & IO_UNIFIED_F_RX)) {
+		/* The control block is in front of the data. */
+		if (start < sizeof(struct io_unified_bpf_ctl))
+			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
+		start -= sizeof(struct io_unified_bpf_ctl);
+	}
+	if (check_add_overflow(d->addr, (u64)d->len, &end))
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_OVERFLOW);
+	if (start < r->data_off || end > r->data_off + r->data_size)
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
+	if ((d->flags & IO_UNIFIED_F_RX) &&
+	    (((d->addr - r->data_off) & mask) || (d->len & mask)))
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_ALIGN);
+	return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What a descriptor may say */
+#ifndef IOU_DESC_H
+#define IOU_DESC_H
+
+#include "iou.h"
+
+/* Combination of ops and flags, reserved fields. 0, or -errno and *reason. */
+int iou_desc_check(const struct io_unified_desc *d, bool stream, u16 *reason);
+/* Its bytes of the region. The same. */
+int iou_desc_check_mem(const struct iou_region *r,
+		       const struct io_unified_desc *d, u16 *reason);
+
+#endif /* IOU_DESC_H */

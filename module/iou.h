@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * io_unified: what all parts of the module share
+ *
+ * An open file (struct iou_file) has at most one region (struct iou_region).
+ * A region has its memory (struct iou_mem), its completion ring and tables of
+ * attachments (struct iou_att). Ops and streams take a reference on the region
+ * and on each attachment that they use; references are percpu, so the hot path
+ * shares no cache line.
+ */
+#ifndef IOU_H
+#define IOU_H
+
+#include <linux/bvec.h>
+#include <linux/completion.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "../uapi/linux/io_unified.h"
+
+#define IOU_MAX_ATTACHMENTS	64
+#define IOU_MAX_LINKS		16
+#define IOU_MAX_ENTRIES		32768u
+#define IOU_MIN_FRAME		2048u
+#define IOU_MAX_FRAME		65536u
+#define IOU_MAX_REGION		(64ULL << 30)
+
+struct io_uring_cmd;
+struct iou_region;
+
+/* ------------------------------------------------------------- counters */
+
+struct iou_counters {
+	u64 c[IO_UNIFIED_STAT_MAX];
+};
+
+static inline void iou_count(struct iou_counters __percpu *s,
+			     enum io_unified_stat i, u64 n)
+{
+	this_cpu_add(s->c[i], n);
+}
+
+void iou_counters_sum(struct iou_counters __percpu *s, u64 *sum);
+
+/* ---------------------------------------------------------- attachments */
+
+struct iou_att;
+
+/**
+ * struct iou_att_ops - what a kind of attachment does
+ * @stop: no new work: take the source away. Ops and streams that wait have
+ *	been ended already. Process context, may sleep
+ * @release: free everything, @stop has run and nobody holds a reference
+ * @counters: add counters that are kept elsewhere (may be NULL)
+ * @show: one line for fdinfo
+ */
+struct iou_att_ops {
+	void (*stop)(struct iou_att *att);
+	void (*release)(struct iou_att *att);
+	void (*counters)(struct iou_att *att, u64 *sum);
+	void (*show)(struct iou_att *att, struct seq_file *m);
+};
+
+struct iou_att {
+	struct iou_region *region;
+	const struct iou_att_ops *ops;
+	struct iou_counters __percpu *stats;
+	struct percpu_ref refs;
+	struct completion drained;
+	struct list_head going;		/* while all of a region go */
+	u16 kind;
+	u16 index;
+};
+
+int iou_att_init(struct iou_att *att, struct iou_region *r,
+		 const struct iou_att_ops *ops, u16 kind);
+void iou_att_exit(struct iou_att *att);
+struct iou_att *iou_att_get(struct iou_region *r, u32 kind, u32 index);
+
+static inline void iou_att_put(struct iou_att *att)
+{
+	percpu_ref_put(&att->refs);
+}
+
+/* --------------------------------------------------------------- memory */
+
+/**
+ * struct iou_mem - the pages of a region
+ * @kaddr: kernel mapping of all of them, contiguous
+ * @pages: every page, pinned (user memory) or referenced (module memory)
+ * @bvec: the same as physically contiguous chunks of 1 << @chunk_shift bytes,
+ *	so that any byte range is a slice of this table and no I/O builds its
+ *	own
+ * @shmem: module memory: the file that backs it and that mmap() maps
+ * @user_addr: memory of the caller: where it is mapped, in @mm
+ */
+struct iou_mem {
+	u8 *kaddr;
+	struct page **pages;
+	unsigned long nr_pages;
+	struct bio_vec *bvec;
+	unsigned int chunk_shift;
+	u64 size;
+	struct file *shmem;
+	unsigned long user_addr;
+	struct mm_struct *mm;
+	struct user_struct *user;
+	bool accounted;
+};
+
+int iou_mem_init(struct iou_mem *mem, struct io_unified_region_reg *reg);
+void iou_mem_exit(struct iou_mem *mem);
+
+/* ------------------------------------------------------ file and region */
+
+struct iou_file {
+	struct mutex lock;		/* region, attachments */
+	struct iou_region __rcu *region;
+	wait_queue_head_t poll_wait;	/* CQ has entries */
+	spinlock_t wait_lock;		/* waiting, and each op's way out of it */
+	struct list_head waiting;	/* rx ops and streams: long-lived */
+	struct delayed_work watch;	/* looks where io_uring does not tell */
+};
+
+struct iou_cq {
+	spinlock_t lock;
+	struct io_unified_cqe *entries;
+	u32 mask;
+	u32 prod;
+	u32 reserved;			/* promised to ops in flight */
+};
+
+struct iou_region {
+	struct iou_file *file;
+	struct percpu_ref refs;
+	struct completion drained;
+	struct iou_mem mem;
+	struct io_unified_ctrl *ctrl;
+	struct iou_cq cq;
+	struct iou_counters __percpu *stats;
+	u64 data_off;
+	u64 data_size;
+	u64 sq_off;
+	u64 cq_off;
+	u32 sq_entries;
+	u32 cq_entries;
+	u32 frame_shift;
+	u32 nr_frames;
+	void *links[IOU_MAX_LINKS];	/* identities of io_urings */
+	struct iou_att __rcu *storage[IOU_MAX_ATTACHMENTS];
+	struct iou_att __rcu *net[IOU_MAX_ATTACHMENTS];
+	struct iou_att __rcu *bpf[IOU_MAX_ATTACHMENTS];
+	struct rcu_head rcu;
+};
+
+static inline u32 iou_frame_size(const struct iou_region *r)
+{
+	return 1u << r->frame_shift;
+}
+
+static inline u64 iou_frame_addr(const struct iou_region *r, u32 frame)
+{
+	return r->data_off + ((u64)frame << r->frame_shift);
+}
+
+/* Where a byte of the region is for the kernel. */
+static inline void *iou_ptr(const struct iou_region *r, u64 addr)
+{
+	return r->mem.kaddr + addr;
+}
+
+struct iou_region *iou_region_get(struct iou_file *f);
+
+static inline void iou_region_put(struct iou_region *r)
+{
+	percpu_ref_put(&r->refs);
+}
+
+#endif /* IOU_H */

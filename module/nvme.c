@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Storage by requests on the NVMe queue: whole namespaces
+ *
+ * The core NVMe driver exports what a request needs, nvme_init_request(), but
+ * not the header. What we know of its per-request data is a prefix that has
+ * been the same since 6.1; iou_nvme_probe() verifies it on each device that is
+ * attached, with a read that the drive must refuse.
+ */
+#include <linux/bio.h>
+#include <linux/blk-integrity.h>
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/capability.h>
+#include <linux/nvme.h>
+#include <linux/nvme_ioctl.h>
+#include <linux/slab.h>
+
+#include "compat/compat.h"
+#include "main.h"
+#include "storage.h"
+
+/* drivers/nvme/host/nvme.h */
+void nvme_init_request(struct request *req, struct nvme_command *cmd);
+
+struct iou_nvme_request {
+	struct nvme_command *cmd;
+	union nvme_result result;
+	u8 genctr;
+	u8 retries;
+	u8 flags;
+	u16 status;
+};
+
+#define IOU_NVME_REQ_CANCELLED	BIT(0)
+#define IOU_NVME_STATUS_MASK	0x7ff	/* status code type and code */
+#define IOU_NVME_LBA_RANGE	0x80
+
+static struct iou_nvme_request *iou_nvme_req(struct request *rq)
+{
+	return blk_mq_rq_to_pdu(rq);
+}
+
+bool iou_nvme_opcode_allowed(u8 opcode, bool writable)
+{
+	switch (opcode) {
+	case nvme_cmd_read:
+	case nvme_cmd_compare:
+	case nvme_cmd_verify:
+		return true;
+	case nvme_cmd_write:
+	case nvme_cmd_flush:
+	case nvme_cmd_write_zeroes:
+		/* The caller says "read-only" for these, not "not allowed". */
+		return true;
+	default:
+		return capable(CAP_SYS_ADMIN) && writable;
+	}
+}
+
+static u8 iou_nvme_opcode(const struct iou_io *io)
+{
+	switch (io->op) {
+	case IOU_IO_READ:
+		return nvme_cmd_read;
+	case IOU_IO_WRITE:
+		return nvme_cmd_write;
+	case IOU_IO_FLUSH:
+		return nvme_cmd_flush;
+	default:
+		return io->opcode;
+	}
+}
+
+static bool iou_nvme_has_data(const struct iou_io *io)
+{
+	return io->len && io->nr_bvec;
+}
+
+static void iou_nvme_command(const struct iou_io *io, struct nvme_command *c,
+			     u32 off, u32 len)
+{
+	const struct iou_storage *st = io->st;
+	u64 lba = (st->start + io->pos + off) >> st->block_shift;
+
+	memset(c, 0, sizeof(*c));
+	c->rw.opcode = iou_nvme_opcode(io);
+	c->rw.nsid = cpu_to_le32(st->nsid);
+	if (!len)
+		return;
+	c->rw.slba = cpu_to_le64(lba);
+	c->rw.length = cpu_to_le16((len >> st->block_shift) - 1);
+	if (io->fua)
+		c->rw.control = cpu_to_le16(NVME_RW_FUA);
+}
+
+static void iou_nvme_part_done(struct iou_io *io)
+{
+	if (!atomic_dec_and_test(&io->left))
+		return;
+	kfree(io->more);
+	io->done(io);
+}
+
+static enum rq_end_io_ret iou_nvme_end(struct request *rq, blk_status_t status)
+{
+	struct iou_nvme_request *req = iou_nvme_req(rq);
+	struct iou_io *io = rq->end_io_data;
+	int error = blk_status_to_errno(status);
+
+	if (req->flags & IOU_NVME_REQ_CANCELLED) {
+		error = -EIO;
+	} else if (req->status) {
+		/* First error wins; which of two at once does not matter. */
+		if (!io->nvme_status)
+			io->nvme_status = req->status;
+		error = error ?: -EIO;
+	}
+	if (error && !io->error)
+		io->error = error;
+	iou_nvme_part_done(io);
+	return RQ_END_IO_FREE;
+}
+
+IOU_RQ_END_IO(iou_nvme_end_io, iou_nvme_end)
+
+static int iou_nvme_start_part(struct iou_io *io, struct bio *bio, u32 off,
+			       u32 len, bool nowait)
+{
+	struct request_queue *q = bdev_get_queue(io->st->bdev);
+	struct nvme_command c;
+	struct request *rq;
+	blk_opf_t opf;
+	int ret;
+
+	opf = io->op == IOU_IO_READ || !io->write ? REQ_OP_DRV_IN :
+						    REQ_OP_DRV_OUT;
+	rq = blk_mq_alloc_request(q, opf | (nowait ? REQ_NOWAIT : 0),
+				  nowait ? BLK_MQ_REQ_NOWAIT : 0);
+	if (IS_ERR(rq))
+		return PTR_ERR(rq);
+
+	iou_nvme_command(io, &c, off, len);
+	nvme_init_request(rq, &c);
+	if (iou_nvme_has_data(io)) {
+		bio_init(bio, NULL, NULL, 0, opf);
+		iou_bio_set_mem(bio, io, off, len);
+		ret = blk_rq_append_bio(rq, bio);
+		if (ret) {
+			blk_mq_free_request(rq);
+			return ret;
+		}
+	}
+	rq->end_io = iou_nvme_end_io;
+	rq->end_io_data = io;
+	blk_execute_rq_nowait(rq, false);
+	return 0;
+}
+
+/* Bytes that one command can carry. */
+static u32 iou_nvme_part_len(const struct iou_io *io)
+{
+	const struct iou_storage *st = io->st;
+	u64 block = 1ULL << st->block_shift;
+	u64 len = min_t(u64, st->max_bytes, block << 16);
+
+	/*
+	 * Only the region's own table of slices can be longer than a command
+	 * may have segments, and its slices but the last have one length.
+	 */
+	if (io->nr_bvec > st->max_segs)
+		len = min_t(u64, len, round_down((u64)(st->max_segs - 1) *
+						 io->bvec[0].bv_len, block));
+	return min_t(u64, max(len, block), io->len);
+}
+
+int iou_nvme_submit(struct iou_io *io, bool nowait)
+{
+	u32 part = iou_nvme_part_len(io);
+	u32 parts = part ? DIV_ROUND_UP(io->len, part) : 1;
+	u32 i, off;
+	int ret;
+
+	if (parts == 1) {
+		atomic_set(&io->left, 1);
+		return iou_nvme_start_part(io, &io->bio, 0, io->len, nowait);
+	}
+
+	/* What cannot be taken back once begun is begun where it may sleep. */
+	if (nowait)
+		return -EAGAIN;
+	io->more = kmalloc_array(parts - 1, sizeof(*io->more), GFP_KERNEL);
+	if (!io->more)
+		return -ENOMEM;
+
+	/* One more than there are parts: it must not end before we are done. */
+	atomic_set(&io->left, parts + 1);
+	for (i = 0, off = 0; i < parts; i++, off += part) {
+		ret = iou_nvme_start_part(io, i ? &io->more[i - 1] : &io->bio,
+					  off, min(part, io->len - off), false);
+		if (ret) {
+			io->error = ret;
+			atomic_sub(parts - i, &io->left);
+			break;
+		}
+	}
+	iou_nvme_part_done(io);
+	return 0;
+}
+
+struct iou_nvme_probe {
+	struct iou_io io;
+	struct completion done;
+};
+
+static void iou_nvme_probe_done(struct iou_io *io)
+{
+	complete(&container_of(io, struct iou_nvme_probe, io)->done);
+}
+
+/*
+ * Read the block behind the last one. The drive says no, nothing is moved, and
+ * its status must arrive where we look for it.
+ */
+static int iou_nvme_probe_status(struct iou_storage *st)
+{
+	struct iou_nvme_probe *p;
+	struct bio_vec bv;
+	int ret = -ENOMEM;
+
+	p = kzalloc(sizeof(*p), GFP_KERNEL);
+	if (!p)
+		return ret;
+	bv.bv_page = alloc_pages(GFP_KERNEL | __GFP_ZERO,
+				 get_order(1UL << st->block_shift));
+	if (!bv.bv_page)
+		goto out_free;
+	bv.bv_len = 1U << st->block_shift;
+	bv.bv_offset = 0;
+
+	init_completion(&p->done);
+	p->io.done = iou_nvme_probe_done;
+	p->io.st = st;
+	p->io.op = IOU_IO_READ;
+	/* Of the device, not of the window: start is added to it. */
+	p->io.pos = ((u64)bdev_nr_sectors(st->bdev) << SECTOR_SHIFT) -
+		    st->start;
+	p->io.len = bv.bv_len;
+	p->io.bvec = &bv;
+	p->io.nr_bvec = 1;
+	atomic_set(&p->io.left, 1);
+	ret = iou_nvme_start_part(&p->io, &p->io.bio, 0, p->io.len, false);
+	if (!ret) {
+		wait_for_completion(&p->done);
+		ret = p->io.error && p->io.nvme_status ? 0 : -EPROTO;
+	}
+	__free_pages(bv.bv_page, get_order(1UL << st->block_shift));
+out_free:
+	kfree(p);
+	return ret;
+}
+
+/* Is the command where nvme_init_request() puts it what we handed in? */
+static int iou_nvme_probe_layout(struct iou_storage *st)
+{
+	struct nvme_command c;
+	struct request *rq;
+	int ret;
+
+	rq = blk_mq_alloc_request(bdev_get_queue(st->bdev), REQ_OP_DRV_IN, 0);
+	if (IS_ERR(rq))
+		return PTR_ERR(rq);
+	memset(&c, 0, sizeof(c));
+	c.common.opcode = nvme_cmd_read;
+	c.common.nsid = cpu_to_le32(st->nsid);
+	c.common.cdw15 = cpu_to_le32(0x10ca11ed);
+	nvme_init_request(rq, &c);
+	ret = memcmp(iou_nvme_req(rq)->cmd, &c, sizeof(c)) ? -EPROTO : 0;
+	blk_mq_free_request(rq);
+	return ret;
+}
+
+/*
+ * Can this device take requests? -EACCES: it is a partition, and a request
+ * would reach the whole drive. -EMEDIUMTYPE: its blocks carry metadata.
+ */
+int iou_nvme_probe(struct iou_storage *st)
+{
+	const struct block_device_operations *fops = st->bdev->bd_disk->fops;
+	int nsid, ret;
+
+	if (strcmp(module_name(fops->owner), "nvme_core") || !fops->ioctl)
+		return -ENODEV;
+	nsid = fops->ioctl(st->bdev, 0, NVME_IOCTL_ID, 0);
+	if (nsid <= 0)
+		return -ENODEV;
+	/* A multipath head: its bios find a path, its requests would not. */
+	if (!queue_is_mq(bdev_get_queue(st->bdev)))
+		return -ENODEV;
+	if (bdev_is_partition(st->bdev))
+		return -EACCES;
+	if (bdev_get_integrity(st->bdev))
+		return -EMEDIUMTYPE;
+
+	st->nsid = nsid;
+	ret = iou_nvme_probe_layout(st);
+	if (!ret)
+		ret = iou_nvme_probe_status(st);
+	if (ret)
+		pr_warn_once("io_unified: %pg: NVMe requests are not laid out as expected (%d), using bios\n",
+			     st->bdev, ret);
+	return ret;
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Storage attachments: which device, which path, which rights, which bytes */
+#include <linux/blkdev.h>
+#include <linux/file.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "attach.h"
+#include "compat/compat.h"
+#include "storage.h"
+
+#define IOU_STORAGE_FLAGS	(IO_UNIFIED_ATTACH_PASSTHROUGH | \
+				 IO_UNIFIED_ATTACH_BIO | \
+				 IO_UNIFIED_ATTACH_RDONLY)
+
+int iou_storage_check(const struct iou_storage *st, u64 pos, u64 len,
+		      u16 *reason)
+{
+	u64 end;
+
+	if ((pos | len) & ((1ULL << st->block_shift) - 1)) {
+		*reason = IO_UNIFIED_REASON_LBA_ALIGN;
+		return -EINVAL;
+	}
+	if (check_add_overflow(pos, len, &end) || end > st->size) {
+		*reason = IO_UNIFIED_REASON_RANGE;
+		return -ERANGE;
+	}
+	return 0;
+}
+
+int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
+			u8 opcode, bool write, u16 *reason)
+{
+	if (op == IOU_IO_OPCODE) {
+		if (st->path != IO_UNIFIED_PATH_PASSTHROUGH) {
+			*reason = IO_UNIFIED_REASON_NOT_NVME;
+			return -EOPNOTSUPP;
+		}
+		if (!iou_nvme_opcode_allowed(opcode, st->writable)) {
+			*reason = IO_UNIFIED_REASON_OPCODE;
+			return -EPERM;
+		}
+	}
+	if ((op == IOU_IO_WRITE || op == IOU_IO_FLUSH || write) &&
+	    !st->writable) {
+		*reason = IO_UNIFIED_REASON_READ_ONLY;
+		return -EBADF;
+	}
+	if (op == IOU_IO_READ && !st->readable) {
+		*reason = IO_UNIFIED_REASON_WRITE_ONLY;
+		return -EBADF;
+	}
+	return 0;
+}
+
+int iou_storage_submit(struct iou_io *io, bool nowait)
+{
+	io->error = 0;
+	io->nvme_status = 0;
+	io->more = NULL;
+	if (io->st->path == IO_UNIFIED_PATH_PASSTHROUGH)
+		return iou_nvme_submit(io, nowait);
+	return iou_bio_submit(io, nowait);
+}
+
+void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem, u64 addr,
+		    u32 len)
+{
+	unsigned long first = addr >> mem->chunk_shift;
+	unsigned long last = (addr + len - 1) >> mem->chunk_shift;
+
+	io->bvec = mem->bvec + first;
+	io->nr_bvec = last - first + 1;
+	io->skip = addr & ((1UL << mem->chunk_shift) - 1);
+	io->len = len;
+}
+
+bool iou_bvec_append(struct bio_vec *bv, u32 *nr, u32 max,
+		     const struct iou_storage *st, const struct iou_mem *mem,
+		     u64 addr, u32 len)
+{
+	u32 limit = min(max, st->max_segs);
+	u32 n = *nr;
+	u32 last_len = n ? bv[n - 1].bv_len : 0;
+
+	while (len) {
+		struct page *page = mem->pages[addr >> PAGE_SHIFT];
+		u32 off = offset_in_page(addr);
+		u32 bytes = min_t(u32, len, PAGE_SIZE - off);
+		struct bio_vec *prev = n ? &bv[n - 1] : NULL;
+		u32 prev_end = prev ? prev->bv_offset + prev->bv_len : 0;
+
+		if (prev && page_to_phys(prev->bv_page) + prev_end ==
+			    page_to_phys(page) + off) {
+			prev->bv_len += bytes;
+		} else {
+			if (n == limit ||
+			    (prev && ((prev_end | off) & st->gap_mask)))
+				goto undo;
+			bv[n].bv_page = page;
+			bv[n].bv_offset = off;
+			bv[n].bv_len = bytes;
+			n++;
+		}
+		addr += bytes;
+		len -= bytes;
+	}
+	*nr = n;
+	return true;
+
+undo:
+	/* Slices that were added are forgotten, the last one may have grown. */
+	if (*nr)
+		bv[*nr - 1].bv_len = last_len;
+	return false;
+}
+
+static void iou_storage_release(struct iou_att *att)
+{
+	struct iou_storage *st = iou_att_storage(att);
+
+	fput(st->file);
+	iou_att_exit(att);
+	kfree(st);
+}
+
+static void iou_storage_show(struct iou_att *att, struct seq_file *m)
+{
+	struct iou_storage *st = iou_att_storage(att);
+
+	seq_printf(m, "iou-storage-%u:\tdev=%pg path=%s start=%llu size=%llu rights=%s%s\n",
+		   att->index, st->bdev,
+		   st->path == IO_UNIFIED_PATH_PASSTHROUGH ? "passthrough" :
+							     "bio",
+		   st->start, st->size, st->readable ? "r" : "",
+		   st->writable ? "w" : "");
+}
+
+static const struct iou_att_ops iou_storage_ops = {
+	.release = iou_storage_release,
+	.show = iou_storage_show,
+};
+
+static void iou_storage_limits(struct iou_storage *st)
+{
+	struct request_queue *q = bdev_get_queue(st->bdev);
+	u64 bytes = (u64)queue_max_hw_sectors(q) << SECTOR_SHIFT;
+
+	st->block_shift = ilog2(bdev_logical_block_size(st->bdev));
+	st->max_bytes = round_down(min_t(u64, bytes, SZ_1G),
+				   1U << st->block_shift);
+	st->max_segs = queue_max_segments(q);
+	st->gap_mask = queue_virt_boundary(q);
+	st->dma_mask = queue_dma_alignment(q);
+}
+
+/* Passthrough where it is possible and not unwanted. */
+static int iou_storage_path(struct iou_storage *st,
+			    struct io_unified_attach *arg)
+{
+	int ret;
+
+	st->path = IO_UNIFIED_PATH_BIO;
+	if (arg->flags & IO_UNIFIED_ATTACH_BIO)
+		return 0;
+
+	ret = iou_nvme_probe(st);
+	if (!ret) {
+		st->path = IO_UNIFIED_PATH_PASSTHROUGH;
+		return 0;
+	}
+	if (!(arg->flags & IO_UNIFIED_ATTACH_PASSTHROUGH))
+		return 0;
+	switch (ret) {
+	case -EACCES:
+		arg->reason = IO_UNIFIED_REASON_PARTITION;
+		break;
+	case -EMEDIUMTYPE:
+		arg->reason = IO_UNIFIED_REASON_METADATA;
+		ret = -EOPNOTSUPP;
+		break;
+	default:
+		arg->reason = IO_UNIFIED_REASON_NOT_NVME;
+		ret = -EOPNOTSUPP;
+	}
+	return ret;
+}
+
+static int iou_storage_window(struct iou_storage *st,
+			      struct io_unified_attach *arg)
+{
+	u64 mask = (1ULL << st->block_shift) - 1;
+	u64 total = (u64)bdev_nr_sectors(st->bdev) << SECTOR_SHIFT;
+	u64 end;
+
+	if ((arg->dev_start | arg->dev_len) & mask) {
+		arg->reason = IO_UNIFIED_REASON_LBA_ALIGN;
+		return -EINVAL;
+	}
+	if (check_add_overflow(arg->dev_start, arg->dev_len, &end) ||
+	    arg->dev_start >= total || end > total) {
+		arg->reason = IO_UNIFIED_REASON_RANGE;
+		return -ERANGE;
+	}
+	st->start = arg->dev_start;
+	st->size = arg->dev_len ?: round_down(total - st->start, mask + 1);
+	return 0;
+}
+
+struct iou_att *iou_storage_attach(struct iou_region *r,
+				   struct io_unified_attach *arg)
+{
+	struct iou_storage *st;
+	int ret;
+
+	if ((arg->flags & ~IOU_STORAGE_FLAGS) ||
+	    ((arg->flags & IO_UNIFIED_ATTACH_PASSTHROUGH) &&
+	     (arg->flags & IO_UNIFIED_ATTACH_BIO))) {
+		arg->reason = IO_UNIFIED_REASON_FLAGS;
+		return ERR_PTR(-EINVAL);
+	}
+	if (arg->ifindex || arg->queue || arg->ring_entries) {
+		arg->reason = IO_UNIFIED_REASON_RESERVED;
+		return ERR_PTR(-EINVAL);
+	}
+
+	st = kzalloc(sizeof(*st), GFP_KERNEL_ACCOUNT);
+	if (!st)
+		return ERR_PTR(-ENOMEM);
+
+	ret = -EBADF;
+	st->file = fget(arg->fd);
+	if (!st->file) {
+		arg->reason = IO_UNIFIED_REASON_BAD_FD;
+		goto err_free;
+	}
+	ret = -ENOTBLK;
+	if (!S_ISBLK(file_inode(st->file)->i_mode)) {
+		arg->reason = IO_UNIFIED_REASON_NOT_BLOCK;
+		goto err_fput;
+	}
+	st->bdev = I_BDEV(st->file->f_mapping->host);
+	st->readable = st->file->f_mode & FMODE_READ;
+	st->writable = (st->file->f_mode & FMODE_WRITE) &&
+		       !(arg->flags & IO_UNIFIED_ATTACH_RDONLY);
+
+	ret = iou_att_init(&st->att, r, &iou_storage_ops,
+			   IO_UNIFIED_KIND_STORAGE);
+	if (ret)
+		goto err_fput;
+	iou_storage_limits(st);
+	ret = iou_storage_window(st, arg);
+	if (ret)
+		goto err_att;
+	ret = iou_storage_path(st, arg);
+	if (ret)
+		goto err_att;
+
+	arg->path = st->path;
+	arg->block_size = 1U << st->block_shift;
+	arg->max_transfer = st->max_bytes;
+	arg->max_segments = st->max_segs;
+	arg->mem_align = st->dma_mask + 1;
+	arg->size = st->size;
+	return &st->att;
+
+err_att:
+	iou_att_exit(&st->att);
+err_fput:
+	fput(st->file);
+err_free:
+	kfree(st);
+	return ERR_PTR(ret);
+}

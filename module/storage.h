@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Storage: block devices, and one transfer between one and the region */
+#ifndef IOU_STORAGE_H
+#define IOU_STORAGE_H
+
+#include <linux/blk_types.h>
+
+#include "iou.h"
+
+struct iou_io;
+
+enum iou_io_op {
+	IOU_IO_READ,
+	IOU_IO_WRITE,
+	IOU_IO_FLUSH,
+	IOU_IO_OPCODE,			/* a raw NVMe command, maybe with data */
+};
+
+/**
+ * struct iou_storage - an attached block device
+ * @att: the attachment
+ * @file: keeps the device open
+ * @bdev: the device
+ * @start: first byte of the window on the device
+ * @size: bytes of the window
+ * @nsid: NVMe namespace (passthrough)
+ * @path: enum io_unified_path
+ * @block_shift: log2 of the logical block size
+ * @max_bytes: largest transfer
+ * @max_segs: most DMA segments of one transfer
+ * @gap_mask: segments in the middle must start and end on this boundary
+ * @dma_mask: memory address and length must be aligned to this
+ * @readable: rights of the file
+ * @writable: rights of the file and the attachment
+ */
+struct iou_storage {
+	struct iou_att att;
+	struct file *file;
+	struct block_device *bdev;
+	u64 start;
+	u64 size;
+	u32 nsid;
+	u32 path;
+	u32 block_shift;
+	u32 max_bytes;
+	u32 max_segs;
+	u32 gap_mask;
+	u32 dma_mask;
+	bool readable;
+	bool writable;
+};
+
+static inline struct iou_storage *iou_att_storage(struct iou_att *att)
+{
+	return container_of(att, struct iou_storage, att);
+}
+
+/**
+ * struct iou_io - a transfer
+ * @done: it is over, see @error; any context, maybe hard interrupt, maybe
+ *	before iou_storage_submit() returns
+ * @st: the device; the submitter holds a reference
+ * @pos: byte offset in the window
+ * @len: bytes
+ * @op: what to do
+ * @opcode: with IOU_IO_OPCODE
+ * @write: with IOU_IO_OPCODE: data goes to the device
+ * @fua: write through
+ * @bvec: the memory: slices of physically contiguous bytes
+ * @nr_bvec: how many
+ * @skip: bytes to leave out at the start of the first
+ * @error: 0 or -errno
+ * @nvme_status: of the drive (passthrough)
+ * @left: parts not done yet
+ * @more: bios of the parts beyond the first, where one is not enough
+ * @bio: of the first part
+ * @work: what has to sleep
+ */
+struct iou_io {
+	void (*done)(struct iou_io *io);
+	struct iou_storage *st;
+	u64 pos;
+	u32 len;
+	u8 op;
+	u8 opcode;
+	bool write;
+	bool fua;
+	struct bio_vec *bvec;
+	u32 nr_bvec;
+	u32 skip;
+	int error;
+	u16 nvme_status;
+	atomic_t left;
+	struct bio *more;
+	struct bio bio;
+	struct work_struct work;
+};
+
+struct iou_att *iou_storage_attach(struct iou_region *r,
+				   struct io_unified_attach *arg);
+
+/* Is a byte range inside the window and block aligned? 0, or -errno, *reason. */
+int iou_storage_check(const struct iou_storage *st, u64 pos, u64 len,
+		      u16 *reason);
+/* May this op be done with this attachment? 0, or -errno and *reason. */
+int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
+			u8 opcode, bool write, u16 *reason);
+
+/*
+ * Start a transfer. 0: done() is or will be called. -EAGAIN, only with
+ * @nowait: it would sleep, nothing was started. Else -errno.
+ */
+int iou_storage_submit(struct iou_io *io, bool nowait);
+
+/* Point an io at @len bytes of the region from @addr, which were checked. */
+void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem, u64 addr,
+		    u32 len);
+/*
+ * Add @len bytes of the region to a list of at most @max slices, within what
+ * one transfer of the device can carry. False: it does not fit any more.
+ */
+bool iou_bvec_append(struct bio_vec *bv, u32 *nr, u32 max,
+		     const struct iou_storage *st, const struct iou_mem *mem,
+		     u64 addr, u32 len);
+
+/* bio.c */
+int iou_bio_submit(struct iou_io *io, bool nowait);
+/* Set a bio up over the slices of an io, from @off bytes into it. */
+void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off,
+		     u32 len);
+
+/* nvme.c */
+int iou_nvme_probe(struct iou_storage *st);
+int iou_nvme_submit(struct iou_io *io, bool nowait);
+bool iou_nvme_opcode_allowed(u8 opcode, bool writable);
+
+#endif /* IOU_STORAGE_H */

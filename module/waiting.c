@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Commands that wait for the network: finding and canceling them */
+#include "uring.h"
+#include "waiting.h"
+
+#define IOU_WATCH_INTERVAL	(HZ / 10)
+
+static bool iou_waiter_doomed(const struct iou_waiter *w)
+{
+	int i;
+
+	if (percpu_ref_is_dying(&w->region->refs))
+		return true;
+	for (i = 0; i < ARRAY_SIZE(w->atts); i++)
+		if (w->atts[i] && percpu_ref_is_dying(&w->atts[i]->refs))
+			return true;
+	return false;
+}
+
+static void iou_waiter_unlink(struct iou_waiter *w)
+{
+	list_del_init(&w->node);
+	iou_pdu(w->cmd)->waiter = NULL;
+}
+
+static void iou_watch_arm(struct iou_file *f)
+{
+	if (!IOU_URING_F_CANCEL)
+		schedule_delayed_work(&f->watch, IOU_WATCH_INTERVAL);
+}
+
+int iou_waiter_add(struct iou_waiter *w,
+		   int (*start)(struct iou_waiter *w, u16 *reason),
+		   u16 *reason)
+{
+	struct iou_file *f = w->region->file;
+	bool canceled = false;
+	int ret;
+
+	spin_lock_bh(&f->wait_lock);
+	ret = start(w, reason);
+	if (!ret && iou_waiter_doomed(w))
+		canceled = w->take(w);
+	if (!ret && !canceled) {
+		list_add_tail(&w->node, &f->waiting);
+		iou_pdu(w->cmd)->waiter = w;
+		iou_watch_arm(f);
+	}
+	spin_unlock_bh(&f->wait_lock);
+
+	if (canceled)
+		w->canceled(w, -ECANCELED, IO_UNIFIED_REASON_GONE);
+	return ret;
+}
+
+void iou_waiter_del(struct iou_waiter *w)
+{
+	struct iou_file *f = w->region->file;
+
+	spin_lock_bh(&f->wait_lock);
+	if (!list_empty(&w->node))
+		iou_waiter_unlink(w);
+	spin_unlock_bh(&f->wait_lock);
+}
+
+/*
+ * End every waiter that @match says, as far as it is not ending by itself.
+ * Returns how many. Two steps, because ending one may free it and take locks.
+ */
+static int iou_cancel_if(struct iou_file *f,
+			 bool (*match)(const struct iou_waiter *w,
+				       const void *arg),
+			 const void *arg, u16 reason)
+{
+	struct iou_waiter *w, *next;
+	LIST_HEAD(taken);
+	int n = 0;
+
+	spin_lock_bh(&f->wait_lock);
+	list_for_each_entry_safe(w, next, &f->waiting, node) {
+		if (!match(w, arg) || !w->take(w))
+			continue;
+		iou_pdu(w->cmd)->waiter = NULL;
+		list_move_tail(&w->node, &taken);
+	}
+	spin_unlock_bh(&f->wait_lock);
+
+	list_for_each_entry_safe(w, next, &taken, node) {
+		list_del_init(&w->node);
+		w->canceled(w, -ECANCELED, reason);
+		n++;
+	}
+	return n;
+}
+
+void iou_cancel_cmd(struct iou_file *f, struct io_uring_cmd *cmd)
+{
+	struct iou_waiter *w;
+
+	/* Not through the list: a dying ring asks for each of its commands. */
+	spin_lock_bh(&f->wait_lock);
+	w = iou_pdu(cmd)->waiter;
+	if (w && w->take(w))
+		iou_waiter_unlink(w);
+	else
+		w = NULL;
+	spin_unlock_bh(&f->wait_lock);
+	if (w)
+		w->canceled(w, -ECANCELED, IO_UNIFIED_REASON_CANCELED);
+}
+
+static bool iou_match_user_data(const struct iou_waiter *w, const void *arg)
+{
+	return w->user_data == *(const u64 *)arg;
+}
+
+int iou_cancel_user_data(struct iou_region *r, u64 user_data)
+{
+	return iou_cancel_if(r->file, iou_match_user_data, &user_data,
+			     IO_UNIFIED_REASON_CANCELED);
+}
+
+static bool iou_match_att(const struct iou_waiter *w, const void *arg)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(w->atts); i++)
+		if (w->atts[i] == arg)
+			return true;
+	return w->uses && w->uses(w, arg);
+}
+
+void iou_cancel_att(struct iou_att *att)
+{
+	iou_cancel_if(att->region->file, iou_match_att, att,
+		      IO_UNIFIED_REASON_GONE);
+}
+
+static bool iou_match_region(const struct iou_waiter *w, const void *arg)
+{
+	return w->region == arg;
+}
+
+void iou_cancel_region(struct iou_region *r)
+{
+	iou_cancel_if(r->file, iou_match_region, r, IO_UNIFIED_REASON_GONE);
+}
+
+static bool iou_match_dying(const struct iou_waiter *w, const void *arg)
+{
+	return iou_uring_dying(w->cmd);
+}
+
+static void iou_watch(struct work_struct *work)
+{
+	struct iou_file *f = container_of(to_delayed_work(work),
+					  struct iou_file, watch);
+
+	iou_cancel_if(f, iou_match_dying, NULL, IO_UNIFIED_REASON_CANCELED);
+
+	spin_lock_bh(&f->wait_lock);
+	if (!list_empty(&f->waiting))
+		iou_watch_arm(f);
+	spin_unlock_bh(&f->wait_lock);
+}
+
+void iou_watch_init(struct iou_file *f)
+{
+	INIT_DELAYED_WORK(&f->watch, iou_watch);
+}
+
+void iou_watch_exit(struct iou_file *f)
+{
+	cancel_delayed_work_sync(&f->watch);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Commands that wait for the network, and how each ends exactly once
+ *
+ * An rx op or a stream may wait for ever. While it does, it is on its file's
+ * list of waiters, where CMD_CANCEL, DETACH, UNREGISTER, io_uring's own
+ * cancellation and, where io_uring has none, the watch find it.
+ */
+#ifndef IOU_WAITING_H
+#define IOU_WAITING_H
+
+#include "iou.h"
+
+/**
+ * struct iou_waiter - a command that waits
+ * @node: in iou_file.waiting
+ * @cmd: the uring_cmd
+ * @region: the region
+ * @atts: attachments that it uses (NULL where it has none)
+ * @user_data: desc.user_data
+ * @uses: does it use an attachment beyond @atts? May be NULL
+ * @take: under iou_file.wait_lock: make sure that nobody but the caller ends
+ *	it; false if somebody is about to
+ * @canceled: end it, after take() said true and without the lock
+ */
+struct iou_waiter {
+	struct list_head node;
+	struct io_uring_cmd *cmd;
+	struct iou_region *region;
+	struct iou_att *atts[3];
+	u64 user_data;
+	bool (*uses)(const struct iou_waiter *w, const struct iou_att *att);
+	bool (*take)(struct iou_waiter *w);
+	void (*canceled)(struct iou_waiter *w, int error, u16 reason);
+};
+
+/*
+ * Put a waiter on the list and start what it waits for, in one step as seen by
+ * those who want to cancel it or to end it. An error of start() is returned,
+ * and nothing happened. If the region or an attachment is going away already,
+ * nobody would find it on the list: then it is canceled at once.
+ */
+int iou_waiter_add(struct iou_waiter *w,
+		   int (*start)(struct iou_waiter *w, u16 *reason),
+		   u16 *reason);
+/* It ends by itself. Any context but hardirq. */
+void iou_waiter_del(struct iou_waiter *w);
+
+/* Cancel the command that io_uring wants to be rid of. */
+void iou_cancel_cmd(struct iou_file *f, struct io_uring_cmd *cmd);
+/* Cancel what @user_data names; returns how many. */
+int iou_cancel_user_data(struct iou_region *r, u64 user_data);
+void iou_cancel_att(struct iou_att *att);
+void iou_cancel_region(struct iou_region *r);
+
+void iou_watch_init(struct iou_file *f);
+void iou_watch_exit(struct iou_file *f);
+
+#endif /* IOU_WAITING_H */
