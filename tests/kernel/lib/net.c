@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net.h"
+
+/* Nothing but the test's own packets: no IPv6, no ARP. */
+static void quiet_up(const char *name, int mtu)
+{
+	t_sh("echo 1 >/proc/sys/net/ipv6/conf/%s/disable_ipv6 2>/dev/null", name);
+	REQUIRE(!t_sh("ip link set %s up arp off mtu %d", name, mtu), "%s", name);
+}
+
+static void find_virtio(struct t_link *l)
+{
+	struct dirent **names;
+	char path[320], *text;
+	int i, n, found = 0;
+
+	n = scandir("/sys/class/net", &names, NULL, versionsort);
+	for (i = 0; i < n && found < 2; i++) {
+		snprintf(path, sizeof(path), "/sys/class/net/%s/address",
+			 names[i]->d_name);
+		if (names[i]->d_name[0] == '.' || access(path, R_OK))
+			continue;
+		text = t_read_file(path);
+		if (!strncmp(text, "52:54:00:12:34:", 15)) {
+			snprintf(found ? l->tx : l->rx, sizeof(l->rx), "%.15s",
+				 names[i]->d_name);
+			found++;
+		}
+		free(text);
+	}
+	if (found < 2)
+		t_skip("no two NICs on a hub");
+}
+
+static void wait_running(const char *name)
+{
+	char path[64];
+	int i;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/carrier", name);
+	for (i = 0; i < 500; i++) {
+		char *text = t_read_file(path);
+		bool up = text[0] == '1';
+
+		free(text);
+		if (up)
+			return;
+		t_sleep_ms(10);
+	}
+	REQUIRE(false, "%s has no carrier", name);
+}
+
+void t_link_open(struct t_link *l, const struct t_way *way, int mtu)
+{
+	struct sockaddr_ll addr = { .sll_family = AF_PACKET };
+	int one = 1;
+
+	memset(l, 0, sizeof(*l));
+	t_sh("sysctl -qw net.ipv6.conf.default.disable_ipv6=1");
+	if (!strcmp(way->link, "veth")) {
+		snprintf(l->rx, sizeof(l->rx), "iout0");
+		snprintf(l->tx, sizeof(l->tx), "iout1");
+		t_sh("ip link del iout0 2>/dev/null");
+		REQUIRE(!t_sh("ip link add iout0 type veth peer name iout1"));
+	} else {
+		find_virtio(l);
+	}
+	quiet_up(l->rx, mtu);
+	quiet_up(l->tx, mtu);
+	wait_running(l->rx);
+	wait_running(l->tx);
+	l->sock = socket(AF_PACKET, SOCK_RAW, 0);
+	REQUIRE(l->sock >= 0);
+	addr.sll_ifindex = if_nametoindex(l->tx);
+	REQUIRE(!bind(l->sock, (struct sockaddr *)&addr, sizeof(addr)));
+	setsockopt(l->sock, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one));
+}
+
+void t_link_close(struct t_link *l)
+{
+	close(l->sock);
+	if (!strcmp(l->rx, "iout0"))
+		t_sh("ip link del iout0");
+}
+
+int t_link_attach_as(struct t_region *r, const struct t_link *l,
+		     const struct t_way *way, struct io_unified_attach *a)
+{
+	u64 end = t_now_ms() + 5000;
+	int ret;
+
+	do {
+		memset(a, 0, sizeof(*a));
+		a->kind = IO_UNIFIED_KIND_NETDEV;
+		a->flags = way->flags;
+		a->ifindex = if_nametoindex(l->rx);
+		ret = t_attach(r, a);
+		if (ret != -EBUSY)
+			break;
+		t_sleep_ms(20);
+	} while (t_now_ms() < end);
+	REQUIRE_EQ(ret, 0, "%s, flags %#x: reason %u", l->rx, way->flags,
+		   a->reason);
+	return a->index;
+}
+
+int t_link_attach(struct t_region *r, const struct t_link *l,
+		  const struct t_way *way)
+{
+	struct io_unified_attach a;
+
+	return t_link_attach_as(r, l, way, &a);
+}
+
+void t_packet(u8 *buf, u32 len, u32 seq)
+{
+	const u16 type = htons(T_ETHERTYPE);
+
+	memset(buf, 0xff, 6);
+	memcpy(buf + 6, "\x02iout", 5);
+	buf[11] = 1;
+	memcpy(buf + 12, &type, 2);
+	if (len > T_HEADER + 4)
+		t_fill(buf + T_HEADER + 4, len - T_HEADER - 4, seq);
+	memcpy(buf + T_HEADER, &seq, 4);
+}
+
+bool t_is_packet(const u8 *buf, u32 len, u32 seq)
+{
+	u8 *want = malloc(len);
+	bool same;
+
+	t_packet(want, len, seq);
+	same = !memcmp(buf, want, len);
+	free(want);
+	return same;
+}
+
+u32 t_packet_seq(const u8 *buf)
+{
+	u32 seq;
+
+	memcpy(&seq, buf + T_HEADER, 4);
+	return seq;
+}
+
+void t_send_raw(struct t_link *l, const void *buf, u32 len)
+{
+	u64 end = t_now_ms() + 5000;
+	ssize_t n;
+
+	do {
+		n = send(l->sock, buf, len, 0);
+	} while (n < 0 && errno == ENOBUFS && t_now_ms() < end);
+	REQUIRE(n == (ssize_t)len, "send on %s", l->tx);
+}
+
+void t_send(struct t_link *l, u32 len, u32 seq)
+{
+	u8 buf[65536];
+
+	t_packet(buf, len, seq);
+	t_send_raw(l, buf, len);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Links to receive on, and packets to send over them. */
+#ifndef NET_H
+#define NET_H
+
+#include "iou_test.h"
+
+/* How a test receives: what kind of link, how it is attached. */
+struct t_way {
+	const char *link;	/* veth, virtio */
+	u32 flags;		/* IO_UNIFIED_ATTACH_* */
+};
+
+struct t_link {
+	char rx[16];		/* attached */
+	char tx[16];		/* sends to it */
+	int sock;		/* packet socket on tx */
+};
+
+#define T_ETHERTYPE	0x88b5	/* local experiments */
+#define T_HEADER	14
+
+/* Makes the link (veth) or finds it (the VM's two virtio NICs); both are up. */
+void t_link_open(struct t_link *l, const struct t_way *way, int mtu);
+void t_link_close(struct t_link *l);
+/* Attaches l->rx; the queue may still be on its way out of the last use. */
+int t_link_attach(struct t_region *r, const struct t_link *l,
+		  const struct t_way *way);
+/* As t_link_attach(), and shows what was obtained. */
+int t_link_attach_as(struct t_region *r, const struct t_link *l,
+		     const struct t_way *way, struct io_unified_attach *a);
+
+/* The packet number @seq, of @len bytes; it is the same each time. */
+void t_packet(u8 *buf, u32 len, u32 seq);
+bool t_is_packet(const u8 *buf, u32 len, u32 seq);
+/* The number that a packet carries. */
+u32 t_packet_seq(const u8 *buf);
+void t_send(struct t_link *l, u32 len, u32 seq);
+void t_send_raw(struct t_link *l, const void *buf, u32 len);
+
+#endif /* NET_H */
