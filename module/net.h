@@ -62,8 +62,8 @@ struct iou_netq_ops;
  * @att: the attachment
  * @ops: AF_XDP or rx handler
  * @priv: theirs
- * @dev: the device, NULL when it is gone; under iou_netqs_lock of net.c. All
- *	others use @ifindex and @name
+ * @dev: the device, NULL when it is gone. Outside of net.c with READ_ONCE() in
+ *	an RCU read-side section, or not at all
  * @ifindex: of the device when it was attached
  * @name: the same
  * @queue: receive queue

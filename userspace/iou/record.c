@@ -278,11 +278,15 @@ int record_stats(struct recorder *r)
 				    (unsigned int)t->attach.index, &now);
 		if (err)
 			return region_failed(r, err, t->window->path);
-		t->packets = now.counters[IO_UNIFIED_STAT_WRITTEN_PACKETS];
-		t->writes = now.counters[IO_UNIFIED_STAT_WRITES];
-		t->written_bytes = t->packets * r->region.frame_size;
+		/* a packet is a frame */
+		t->packets = (now.counters[IO_UNIFIED_STAT_WRITTEN_BYTES] -
+			      t->bytes_before) /
+			     r->region.frame_size;
+		t->writes = now.counters[IO_UNIFIED_STAT_WRITES] -
+			    t->writes_before;
 		r->stats[IO_UNIFIED_STAT_WRITTEN_PACKETS] += t->packets;
-		r->stats[IO_UNIFIED_STAT_WRITTEN_BYTES] += t->written_bytes;
+		r->stats[IO_UNIFIED_STAT_WRITTEN_BYTES] +=
+			t->packets * r->region.frame_size;
 		r->stats[IO_UNIFIED_STAT_WRITES] += t->writes;
 	}
 	return 0;
@@ -312,6 +316,28 @@ static void watch_signals(struct recorder *r)
 	io_uring_sqe_set_data64(sqe, TAG_SIGNAL);
 }
 
+/* Attached is not started: what was counted in between does not belong. */
+static int stats_before(struct recorder *r)
+{
+	struct io_unified_stats now;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < r->o->nr_targets; i++) {
+		struct target *t = &r->target[i];
+
+		err = iou_get_stats(&r->region, IO_UNIFIED_KIND_STORAGE,
+				    (unsigned int)t->attach.index, &now);
+		if (err)
+			return region_failed(r, err, t->window->path);
+		t->bytes_before = now.counters[IO_UNIFIED_STAT_WRITTEN_BYTES];
+		t->writes_before = now.counters[IO_UNIFIED_STAT_WRITES];
+	}
+	err = iou_get_stats(&r->region, IO_UNIFIED_KIND_NETDEV,
+			    (unsigned int)r->net.index, &r->before);
+	return err ? region_failed(r, err, r->o->net.name) : 0;
+}
+
 static int start(struct recorder *r)
 {
 	struct io_unified_stream *s = &r->stream;
@@ -325,11 +351,9 @@ static int start(struct recorder *r)
 	s->max_packets = r->o->count;
 	memcpy(s->recording_id, r->target[0].rec.id, sizeof(s->recording_id));
 
-	err = iou_get_stats(&r->region, IO_UNIFIED_KIND_NETDEV,
-			    (unsigned int)r->net.index, &r->before);
+	err = stats_before(r);
 	if (err)
-		return region_failed(r, err, r->o->net.name);
-
+		return err;
 	sqe = io_uring_get_sqe(&r->ring);
 	d = iou_prep_stream(sqe, &r->region, s, (unsigned int)r->net.index,
 			    (unsigned int)r->target[0].attach.index,

@@ -48,9 +48,12 @@ struct target {
 	struct window *window;
 	struct io_unified_attach attach;
 	struct iou_recording rec;
-	uint64_t packets;	/* on storage */
+	/* its counters when the stream began */
+	uint64_t bytes_before;
+	uint64_t writes_before;
+	/* and what the stream added */
+	uint64_t packets;
 	uint64_t writes;
-	uint64_t written_bytes;
 };
 
 enum record_end {

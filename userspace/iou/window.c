@@ -58,8 +58,6 @@ static int device_size(struct window *w, uint64_t *size)
 		*size = (uint64_t)st.st_size;
 		return 0;
 	}
-	if (!S_ISBLK(st.st_mode))
-		return -ENOTBLK;
 	w->is_block = true;
 	w->device = st.st_rdev;
 	if (ioctl(w->fd, BLKGETSIZE64, size) || ioctl(w->fd, BLKSSZGET, &block))
@@ -83,11 +81,22 @@ static int open_direct(const char *path, int flags)
 	return fd;
 }
 
+static bool is_something_else(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && !S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode);
+}
+
 int window_open(struct window *w, int flags)
 {
 	uint64_t size;
 	int err;
 
+	if (is_something_else(w->path))
+		return complain(IOU_EXIT_USAGE,
+				"%s is neither a block device nor a file",
+				w->path);
 	w->fd = open_direct(w->path, flags);
 	if (w->fd < 0) {
 		if (errno == EBUSY)
@@ -100,11 +109,7 @@ int window_open(struct window *w, int flags)
 				"cannot open %s: %s", w->path, strerror(errno));
 	}
 	err = device_size(w, &size);
-	if (err == -ENOTBLK)
-		err = complain(IOU_EXIT_USAGE,
-			       "%s is neither a block device nor a file",
-			       w->path);
-	else if (err)
+	if (err)
 		err = complain(IOU_EXIT_FAIL, "cannot learn the size of %s: %s",
 			       w->path, strerror(-err));
 	else if (w->offset % w->block_size || w->size % w->block_size)

@@ -19,3 +19,22 @@ private_apt() {
 	)
 	apt-get "${apt_options[@]}" update
 }
+
+# fetch_kernel_source DIR [PATTERN...]: Debian's source of the 6.12 kernel, or
+# the files of it that match, in DIR/linux.
+fetch_kernel_source() {
+	local dir=$1 pattern=()
+	shift
+	[ $# -eq 0 ] || pattern=(--wildcards "$@")
+	rm -rf --one-file-system "$dir"
+	mkdir -p "$dir"
+	find_mirrors
+	sources_of trixie | private_apt "$dir/apt"
+	(cd "$dir" && apt-get "${apt_options[@]}" download linux-source-6.12)
+	dpkg-deb --fsys-tarfile "$dir"/linux-source-6.12_*.deb |
+		tar -C "$dir" -xf - --strip-components=3 --wildcards \
+			'./usr/src/linux-source-6.12.tar*'
+	tar -C "$dir" -xf "$dir"/linux-source-6.12.tar* "${pattern[@]}"
+	rm -rf "$dir/apt" "$dir"/*.deb "$dir"/linux-source-6.12.tar*
+	mv "$dir/linux-source-6.12" "$dir/linux"
+}
