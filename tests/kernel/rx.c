@@ -65,7 +65,7 @@ static u32 check_packet(const struct t_res *res, u32 frame)
 	return seq;
 }
 
-static u64 stat(enum io_unified_stat c)
+static u64 net_stat(enum io_unified_stat c)
 {
 	return t_stat(&r, IO_UNIFIED_KIND_NETDEV, net.index, c);
 }
@@ -103,9 +103,9 @@ static void many(void)
 		}
 		seq += FRAMES;
 	}
-	CHECK_EQ(stat(IO_UNIFIED_STAT_RX_PACKETS), seq);
-	CHECK_EQ(stat(IO_UNIFIED_STAT_RX_BYTES), bytes);
-	CHECK_EQ(stat(IO_UNIFIED_STAT_RX_COPIED_BYTES), copies() ? bytes : 0);
+	CHECK_EQ(net_stat(IO_UNIFIED_STAT_RX_PACKETS), seq);
+	CHECK_EQ(net_stat(IO_UNIFIED_STAT_RX_BYTES), bytes);
+	CHECK_EQ(net_stat(IO_UNIFIED_STAT_RX_COPIED_BYTES), copies() ? bytes : 0);
 	tear_down();
 }
 
@@ -151,14 +151,14 @@ static void too_few(void)
 		}
 		sum = dropped;
 		for (i = 0; i < ARRAY_SIZE(drops); i++)
-			sum += stat(drops[i]);
+			sum += net_stat(drops[i]);
 	} while (sum < PACKETS - FRAMES && t_now_ms() < end);
 	CHECK_EQ(sum, PACKETS - FRAMES, "late %llu, no op %llu, xsk %llu, ring %llu, nic %llu",
 		 (unsigned long long)dropped,
-		 (unsigned long long)stat(IO_UNIFIED_STAT_DROP_NO_OP),
-		 (unsigned long long)stat(IO_UNIFIED_STAT_DROP_XSK),
-		 (unsigned long long)stat(IO_UNIFIED_STAT_DROP_XSK_RING),
-		 (unsigned long long)stat(IO_UNIFIED_STAT_DROP_NIC));
+		 (unsigned long long)net_stat(IO_UNIFIED_STAT_DROP_NO_OP),
+		 (unsigned long long)net_stat(IO_UNIFIED_STAT_DROP_XSK),
+		 (unsigned long long)net_stat(IO_UNIFIED_STAT_DROP_XSK_RING),
+		 (unsigned long long)net_stat(IO_UNIFIED_STAT_DROP_NIC));
 	tear_down();
 }
 
