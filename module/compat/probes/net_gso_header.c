@@ -1,0 +1,2 @@
+/* skb_gso_segment() has a header of its own. */
+#include <net/gso.h>
