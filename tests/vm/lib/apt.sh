@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with the sourcing scripts
 # Packages of another suite, without touching the host's own apt state.
 
 # private_apt DIR: makes an apt state in DIR for the sources.list on stdin, and

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with the sourcing scripts
 # What every script of the test bed shares: messages, the cache, build-once.
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

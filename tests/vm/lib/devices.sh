@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with the sourcing scripts
 # From --nvme and --nic to QEMU's arguments, appended to the array qemu_args.
 
 nvme_count=0

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with the sourcing scripts
 # From the name of a kernel to the root that has it and its exact release.
 
 # base_of SUITE: makes that base root if needed and prints where it is.

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with the sourcing scripts
 # The project on top of a base root: three layers, each named by the hash of
 # what it is made of, so that checkouts with different sources do not fight
 # and a change rebuilds only what depends on it.
