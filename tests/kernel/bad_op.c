@@ -367,7 +367,7 @@ static void commands(void)
 	set_up();
 	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
 		raw(&r.ring, numbers[i], 128);
-		refuse_raw(&r.ring, ENOTTY, -1);
+		refuse_raw(&r.ring, EOPNOTSUPP, -1);
 	}
 	for (i = 0; i < 2; i++) {
 		sqe = raw(&r.ring, IO_UNIFIED_CMD_OP, 128);

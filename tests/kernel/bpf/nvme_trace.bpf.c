@@ -25,6 +25,7 @@ struct bio_vec {
 struct bvec_iter {
 	unsigned int bi_size;
 	unsigned int bi_idx;
+	unsigned int bi_bvec_done;
 };
 
 struct bio {
@@ -78,7 +79,7 @@ int start_request(struct pt_regs *ctx)
 	struct nvme_command c, *cmd;
 	struct nvme_trace_event *e;
 	struct bio *bio;
-	unsigned int i, idx;
+	unsigned int i, idx, skip, left;
 
 	if (!disk)
 		return 0;
@@ -110,14 +111,21 @@ int start_request(struct pt_regs *ctx)
 		struct bio_vec *vec = BPF_CORE_READ(bio, bi_io_vec);
 
 		idx = BPF_CORE_READ(bio, bi_iter.bi_idx);
-		for (i = 0; i < NVME_TRACE_SEGMENTS; i++) {
+		skip = BPF_CORE_READ(bio, bi_iter.bi_bvec_done);
+		left = BPF_CORE_READ(bio, bi_iter.bi_size);
+		for (i = 0; i < NVME_TRACE_SEGMENTS && left; i++) {
 			struct bio_vec *v = (void *)vec +
 				(idx + i) * bpf_core_type_size(struct bio_vec);
+			unsigned int len = BPF_CORE_READ(v, bv_len) - skip;
 
-			if (i >= e->segments)
-				break;
+			if (len > left)
+				len = left;
 			e->page[i] = (unsigned long)BPF_CORE_READ(v, bv_page);
-			e->pages = i + 1;
+			e->offset[i] = BPF_CORE_READ(v, bv_offset) + skip;
+			e->length[i] = len;
+			e->pieces = i + 1;
+			left -= len;
+			skip = 0;
 		}
 	}
 	bpf_ringbuf_submit(e, 0);

@@ -16,8 +16,10 @@ struct nvme_trace_event {
 	unsigned char flags;		/* of the command: bits 6, 7: SGL */
 	unsigned char sgl_type;
 	unsigned char queue;
-	unsigned short pages;		/* how many of the next are filled in */
+	unsigned short pieces;		/* how many of the next are filled in */
 	unsigned long long page[NVME_TRACE_SEGMENTS];	/* struct page */
+	unsigned int offset[NVME_TRACE_SEGMENTS];	/* from its start */
+	unsigned int length[NVME_TRACE_SEGMENTS];
 	unsigned long long vmemmap;
 	char disk[32];
 };
