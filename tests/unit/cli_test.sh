@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The command's answers to wrong use: one line, a code, what to do.
+# shellcheck source=tests/unit/tap.sh
+. "$(dirname "$0")/tap.sh"
+set -u
+
+iou=${IOU:-../../userspace/build/iou/iou}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+# says CODE TEXT ARGS...: exit code, one line on stderr with TEXT, no stdout
+says() {
+	local code want=$1 text=$2
+	shift 2
+	"$iou" "$@" >"$dir/out" 2>"$dir/err"
+	code=$?
+	[ $code = "$want" ] && [ "$(wc -l <"$dir/err")" = 1 ] && [ ! -s "$dir/out" ] &&
+		grep -q -- "^iou: .*$text" "$dir/err" && return
+	sed 's/^/# /' "$dir/err" "$dir/out"
+	echo "# exit code $code"
+	return 1
+}
+
+# prints TEXT ARGS...: exit code 0, TEXT on stdout, nothing on stderr
+prints() {
+	local text=$1
+	shift
+	"$iou" "$@" >"$dir/out" 2>"$dir/err" && grep -q -- "$text" "$dir/out" &&
+		[ ! -s "$dir/err" ]
+}
+
+ok "--version" prints '^iou [0-9]*\.[0-9]*\.[0-9]*$' --version
+ok "help" prints 'usage: iou COMMAND' help
+for command in info record cat; do
+	ok "help $command" prints "usage: iou $command" help $command
+	ok "$command --help" prints "usage: iou $command" $command --help
+	ok "$command --nonsense" says 2 "no option '--nonsense'" $command --nonsense
+done
+ok "unknown command" says 2 "no command 'nonsense'" nonsense
+ok "help on an unknown command" says 2 "no command 'nonsense'" help nonsense
+ok "info with an argument" says 2 "takes no argument 'x'" info x
+ok "cat without a device" says 2 "takes one device" cat
+ok "cat with two" says 2 "takes one device" cat a b
+
+to=(--to /dev/null)
+ok "record without --net" says 2 "give --net" record "${to[@]}"
+ok "record without --to" says 2 "give --to" record --net lo
+ok "record with an argument" says 2 "takes no argument 'x'" record --net lo "${to[@]}" x
+ok "value missing" says 2 "value is missing behind '--net'" record --net
+ok "no such interface" says 2 "no interface 'absent0'" record --net absent0 "${to[@]}"
+ok "queue that is no number" says 2 "'x' is no number" record --net lo:x "${to[@]}"
+ok "name too long" says 2 "empty or too long" record --net interface-of-a-long-name "${to[@]}"
+ok "--count 0" says 2 "must not be zero" record --count 0
+ok "--count x" says 2 "is not a number" record --count x
+ok "--size 1Q" says 2 "is not a size" record --size 1Q
+ok "--duration 1d" says 2 "is not a time" record --duration 1d
+ok "--snaplen 70000" says 2 "is too large" record --snaplen 70000
+ok "--rx x" says 2 "not auto, xsk or handler" record --rx x
+ok "--io x" says 2 "not auto, passthrough or bio" record --io x
+ok "--to without a device" says 2 "is not DEVICE" record --to ,4096
+ok "--frame-size 3000" says 2 "power of two" record --net lo "${to[@]}" --frame-size 3000
+ok "--memory and --frames" says 2 "the same" record --net lo "${to[@]}" --memory 1M --frames 100
+ok "--memory too small" says 2 "64 frames" record --net lo "${to[@]}" --memory 4K
+ok "--bpf and --filter" says 2 "exclude each other" record --net lo "${to[@]}" --bpf x --filter ip
+ok "--set without --bpf" says 2 "need --bpf" record --net lo "${to[@]}" --set a=1
+ok "two targets without --bpf" says 2 "several --to" record --net lo "${to[@]}" --to /dev/zero
+ok "handler and zero-copy" says 2 "excludes --require-zerocopy" \
+	record --net lo "${to[@]}" --rx handler --require-zerocopy
+ok "not a block device" says 2 "neither a block device nor a file" record --net lo "${to[@]}"
+ok "no such device" says 1 "No such file" record --net lo --to "$dir/absent"
+truncate -s 1M "$dir/file"
+ok "a file" says 2 "losetup" record --net lo --to "$dir/file"
+
+if command -v losetup >/dev/null && loop=$(losetup -f --show "$dir/file" 2>/dev/null); then
+	ok "no module" eval '[ -e /dev/io_unified ] || says 6 "modprobe io_unified" record --net lo --to "$loop"'
+	ok "window past the end" says 2 "past its end" record --net lo --to "$loop,2M"
+	ok "window not on blocks" says 2 "block size" record --net lo --to "$loop,100"
+	ok "window too small" says 2 "three frames" record --net lo --to "$loop,0,8K"
+	ok "overlapping windows" says 2 "overlaps" record --net lo --bpf x \
+		--to "$loop,0,512K" --to "$loop,256K,512K"
+	printf 'precious' | dd of="$loop" bs=1 seek=1080 conv=notrunc status=none
+	ok "other data" says 5 "use --force" record --net lo --to "$loop"
+	ok "other data before the window" says 5 "use --force" record --net lo --to "$loop,512K"
+	dd if=/dev/zero of="$loop" bs=64K count=1 status=none
+	printf 'precious' | dd of="$loop" bs=1 seek=$((1048576 - 512)) conv=notrunc status=none
+	ok "other data at the end" says 5 "use --force" record --net lo --to "$loop"
+	losetup -d "$loop"
+	if command -v mke2fs >/dev/null && mke2fs -q -F "$dir/file" &&
+		loop=$(losetup -f --show "$dir/file") && mkdir "$dir/mnt"; then
+		ok "a file system" says 5 "use --force" record --net lo --to "$loop"
+		if mount "$loop" "$dir/mnt" 2>/dev/null; then
+			ok "mounted" says 5 "is in use" record --net lo --to "$loop" --force
+			umount "$dir/mnt"
+		else
+			skip "mounted" "mount is not permitted here"
+		fi
+		losetup -d "$loop"
+	else
+		skip "a file system" "no mke2fs"
+		skip "mounted" "no mke2fs"
+	fi
+else
+	skip "targets" "no loop device"
+fi
+done_testing
