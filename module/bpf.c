@@ -53,6 +53,7 @@ static u32 iou_bpf_prog_run(struct bpf_prog *prog, struct xdp_buff *xdp)
 int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason)
 {
 	struct net_device *dev = run->dev ?: init_net.loopback_dev;
+	u32 len = run->ctl.len;
 	struct xdp_rxq_info rxq = { .dev = dev, .queue_index = run->ctl.queue };
 	struct xdp_buff xdp;
 	int ret;
@@ -81,6 +82,13 @@ int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason)
 	run->data = xdp.data;
 	run->len = xdp.data_end - xdp.data;
 
+	/* Left as it was, all that head and tail leave is kept. */
+	if (run->ctl.len == len)
+		run->ctl.len = run->len;
+	if (run->ctl.len > run->len) {
+		*reason = IO_UNIFIED_REASON_CTL_LEN;
+		return -EINVAL;
+	}
 	if (run->ctl.flags) {
 		*reason = IO_UNIFIED_REASON_CTL_FLAGS;
 		return -EINVAL;

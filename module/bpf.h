@@ -24,7 +24,8 @@ static inline struct iou_prog *iou_att_prog(struct iou_att *att)
  * @data: in and out: the first byte of data
  * @len: in and out: bytes of data
  * @dev: device that the data came from, or NULL
- * @ctl: in and out: the control block, @start + 64 <= @data
+ * @ctl: in and out: the control block, @start + 64 <= @data. Out, its len is
+ *	the bytes to keep, at most @len
  * @verdict: out: what the program returned
  */
 struct iou_bpf_run {

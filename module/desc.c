@@ -77,16 +77,21 @@ int iou_desc_check_mem(const struct iou_region *r,
 	u64 start = d->addr, end;
 	u32 mask = iou_frame_size(r) - 1;
 
-	if ((d->flags & IO_UNIFIED_F_FLUSH) ||
-	    ((d->flags & IO_UNIFIED_F_OPCODE) &&
-	     !(d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE)))) {
-		/* No data: the length, if any, only counts blocks. */
-		if (d->addr || ((d->flags & IO_UNIFIED_F_FLUSH) &&
-				(d->len || d->dev_offset)))
+	if (d->len > IO_UNIFIED_MAX_LEN)
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
+	if (d->flags & IO_UNIFIED_F_FLUSH) {
+		if (d->addr || d->len || d->dev_offset)
 			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
 		return 0;
 	}
-	if (!d->len || d->len > IO_UNIFIED_MAX_LEN)
+	if ((d->flags & IO_UNIFIED_F_OPCODE) &&
+	    !(d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE))) {
+		/* No data: the length, if any, only counts blocks. */
+		if (d->addr)
+			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
+		return 0;
+	}
+	if (!d->len)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
 	if ((d->ops & IO_UNIFIED_OP_BPF) && !(d->flags & IO_UNIFIED_F_RX)) {
 		/* The control block is in front of the data. */

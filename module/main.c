@@ -176,6 +176,11 @@ static int iou_mmap(struct file *file, struct vm_area_struct *vma)
 	ret = -EINVAL;
 	if (!(vma->vm_flags & VM_SHARED) || end > r->mem.size)
 		goto out;
+	/* Data from a network is nothing to run. */
+	ret = -EPERM;
+	if (vma->vm_flags & VM_EXEC)
+		goto out;
+	vm_flags_clear(vma, VM_MAYEXEC);
 	vma_set_file(vma, shmem);
 	ret = vfs_mmap(shmem, vma);
 out:

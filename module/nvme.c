@@ -41,20 +41,38 @@ static struct iou_nvme_request *iou_nvme_req(struct request *rq)
 	return blk_mq_rq_to_pdu(rq);
 }
 
-bool iou_nvme_opcode_allowed(u8 opcode, bool writable)
+int iou_nvme_opcode_allowed(u8 opcode, u32 dir, bool *reads)
 {
+	/* NVMe puts the direction of the data into the opcode's last bits. */
+	switch (opcode & 3) {
+	case 0:
+		if (dir)
+			return -EINVAL;
+		break;
+	case 1:
+		if (dir != IO_UNIFIED_F_WRITE)
+			return -EINVAL;
+		break;
+	case 2:
+		if (dir != IO_UNIFIED_F_READ)
+			return -EINVAL;
+		break;
+	}
+
+	*reads = false;
 	switch (opcode) {
 	case nvme_cmd_read:
 	case nvme_cmd_compare:
 	case nvme_cmd_verify:
-		return true;
+		*reads = true;
+		return 0;
 	case nvme_cmd_write:
 	case nvme_cmd_flush:
 	case nvme_cmd_write_zeroes:
-		/* The caller says "read-only" for these, not "not allowed". */
-		return true;
+		return 0;
 	default:
-		return capable(CAP_SYS_ADMIN) && writable;
+		/* Who knows what it does: as if it wrote. */
+		return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
 	}
 }
 
@@ -98,7 +116,7 @@ static void iou_nvme_part_done(struct iou_io *io)
 {
 	if (!atomic_dec_and_test(&io->left))
 		return;
-	kfree(io->more);
+	kvfree(io->more);
 	io->done(io);
 }
 
@@ -189,7 +207,7 @@ int iou_nvme_submit(struct iou_io *io, bool nowait)
 	/* What cannot be taken back once begun is begun where it may sleep. */
 	if (nowait)
 		return -EAGAIN;
-	io->more = kmalloc_array(parts - 1, sizeof(*io->more), GFP_KERNEL);
+	io->more = kvmalloc_array(parts - 1, sizeof(*io->more), GFP_KERNEL);
 	if (!io->more)
 		return -ENOMEM;
 

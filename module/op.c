@@ -213,7 +213,7 @@ static int iou_op_switch_storage(struct iou_op *op, u16 index)
 	}
 	iou_att_put(&op->st->att);
 	op->st = iou_att_storage(att);
-	return iou_storage_allowed(op->st, IOU_IO_WRITE, 0, true, &op->reason);
+	return iou_storage_allowed(op->st, IOU_IO_WRITE, 0, 0, &op->reason);
 }
 
 /* What the program wrote into the control block. */
@@ -223,10 +223,7 @@ static int iou_op_apply_ctl(struct iou_op *op,
 	int ret;
 
 	op->cookie = ctl->cookie;
-	if (ctl->len > op->len) {
-		op->reason = IO_UNIFIED_REASON_CTL_LEN;
-		return -EINVAL;
-	}
+	op->len = ctl->len;
 	if (!(op->d.flags & IO_UNIFIED_F_WRITE))
 		return 0;
 	ret = iou_op_switch_storage(op, ctl->storage);
@@ -261,7 +258,7 @@ static int iou_op_bpf(struct iou_op *op)
 			.tstamp = op->tstamp,
 			.len = op->len,
 			.orig_len = op->orig_len,
-			.ifindex = dev ? dev->ifindex : 0,
+			.ifindex = op->nq ? op->nq->ifindex : 0,
 			.queue = op->nq ? op->nq->queue : 0,
 			.storage = op->d.storage,
 			.net = op->d.net,
@@ -281,11 +278,7 @@ static int iou_op_bpf(struct iou_op *op)
 	if (ret)
 		return ret;
 	op->addr = run.data - op->r->mem.kaddr;
-	op->len = run.len;
-	ret = iou_op_apply_ctl(op, &run.ctl);
-	if (!ret)
-		op->len = min(op->len, run.ctl.len);
-	return ret;
+	return iou_op_apply_ctl(op, &run.ctl);
 }
 
 /*
@@ -457,7 +450,8 @@ static int iou_op_check_storage(struct iou_op *op, u16 *reason)
 		io_op = d->flags & IO_UNIFIED_F_WRITE ? IOU_IO_WRITE :
 							IOU_IO_READ;
 	ret = iou_storage_allowed(op->st, io_op, d->nvme_opcode,
-				  d->flags & IO_UNIFIED_F_WRITE, reason);
+				  d->flags & (IO_UNIFIED_F_READ |
+					      IO_UNIFIED_F_WRITE), reason);
 	if (ret || (d->flags & IO_UNIFIED_F_FLUSH))
 		return ret;
 	/* The packet's length is not known yet, the frame's is an upper bound */

@@ -52,9 +52,10 @@ static int iou_region_check(const struct iou_file *f,
 	    !is_power_of_2(reg->frame_size) ||
 	    reg->frame_size < IOU_MIN_FRAME ||
 	    reg->frame_size > IOU_MAX_FRAME ||
-	    !reg->region_size || reg->region_size > IOU_MAX_REGION)
+	    !reg->region_size || !PAGE_ALIGNED(reg->region_size) ||
+	    reg->region_size > IOU_MAX_REGION)
 		return iou_region_refuse(reg, IO_UNIFIED_REASON_SIZE, -EINVAL);
-	if (!PAGE_ALIGNED(reg->region_size) || !PAGE_ALIGNED(reg->user_addr))
+	if (!PAGE_ALIGNED(reg->user_addr))
 		return iou_region_refuse(reg, IO_UNIFIED_REASON_ALIGN, -EINVAL);
 	if (check_add_overflow(reg->user_addr, reg->region_size, &end) ||
 	    end > TASK_SIZE_MAX)

@@ -30,24 +30,27 @@ int iou_storage_check(const struct iou_storage *st, u64 pos, u64 len,
 }
 
 int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
-			u8 opcode, bool write, u16 *reason)
+			u8 opcode, u32 dir, u16 *reason)
 {
+	bool reads = op == IOU_IO_READ;
+	int ret;
+
 	if (op == IOU_IO_OPCODE) {
 		if (st->path != IO_UNIFIED_PATH_PASSTHROUGH) {
 			*reason = IO_UNIFIED_REASON_NOT_NVME;
 			return -EOPNOTSUPP;
 		}
-		if (!iou_nvme_opcode_allowed(opcode, st->writable)) {
+		ret = iou_nvme_opcode_allowed(opcode, dir, &reads);
+		if (ret) {
 			*reason = IO_UNIFIED_REASON_OPCODE;
-			return -EPERM;
+			return ret;
 		}
 	}
-	if ((op == IOU_IO_WRITE || op == IOU_IO_FLUSH || write) &&
-	    !st->writable) {
+	if (!reads && !st->writable) {
 		*reason = IO_UNIFIED_REASON_READ_ONLY;
 		return -EBADF;
 	}
-	if (op == IOU_IO_READ && !st->readable) {
+	if (reads && !st->readable) {
 		*reason = IO_UNIFIED_REASON_WRITE_ONLY;
 		return -EBADF;
 	}

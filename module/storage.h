@@ -102,9 +102,12 @@ struct iou_att *iou_storage_attach(struct iou_region *r,
 /* Is a byte range inside the window and block aligned? 0, or -errno, *reason. */
 int iou_storage_check(const struct iou_storage *st, u64 pos, u64 len,
 		      u16 *reason);
-/* May this op be done with this attachment? 0, or -errno and *reason. */
+/*
+ * May this op be done with this attachment? With IOU_IO_OPCODE, @dir has the
+ * direction of its data, IO_UNIFIED_F_READ or _WRITE. 0, or -errno, *reason.
+ */
 int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
-			u8 opcode, bool write, u16 *reason);
+			u8 opcode, u32 dir, u16 *reason);
 
 /*
  * Start a transfer. 0: done() is or will be called. -EAGAIN, only with
@@ -132,6 +135,10 @@ void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off,
 /* nvme.c */
 int iou_nvme_probe(struct iou_storage *st);
 int iou_nvme_submit(struct iou_io *io, bool nowait);
-bool iou_nvme_opcode_allowed(u8 opcode, bool writable);
+/*
+ * Does an opcode go with the direction of its data (-EINVAL), may the caller
+ * send it (-EPERM), and does it only read?
+ */
+int iou_nvme_opcode_allowed(u8 opcode, u32 dir, bool *reads);
 
 #endif /* IOU_STORAGE_H */

@@ -278,6 +278,8 @@ static void iou_stream_free(struct iou_stream *s)
 			iou_att_put(&s->lanes[i].st->att);
 	if (s->prog)
 		iou_att_put(&s->prog->att);
+	if (s->streaming)
+		WRITE_ONCE(s->nq->streaming, false);
 	if (s->nq)
 		iou_att_put(&s->nq->att);
 	kvfree(s->batches);
@@ -443,6 +445,11 @@ static int iou_stream_get_atts(struct iou_stream *s, u16 *reason)
 	if (!att)
 		return -ENOENT;
 	s->nq = iou_att_netq(att);
+	if (xchg(&s->nq->streaming, true)) {
+		*reason = IO_UNIFIED_REASON_STREAM_BUSY;
+		return -EBUSY;
+	}
+	s->streaming = true;
 	if (d->ops & IO_UNIFIED_OP_BPF) {
 		att = iou_att_get(s->r, IO_UNIFIED_KIND_BPF, d->bpf);
 		if (!att)
@@ -451,7 +458,7 @@ static int iou_stream_get_atts(struct iou_stream *s, u16 *reason)
 	}
 	*reason = IO_UNIFIED_REASON_NONE;
 
-	ret = iou_storage_allowed(st, IOU_IO_WRITE, 0, true, reason);
+	ret = iou_storage_allowed(st, IOU_IO_WRITE, 0, 0, reason);
 	if (!ret)
 		ret = iou_stream_check(s, st, reason);
 	if (ret)
@@ -471,7 +478,7 @@ static int iou_stream_start(struct iou_waiter *w, u16 *reason)
 	for (i = 0; i < s->nr_frames && !ret; i++)
 		ret = iou_stream_post(s, s->first_frame + i, reason);
 	/* Frames that are out already may come back: the worker sees to it. */
-	if (ret && s->posted) {
+	if (ret && i > 1) {
 		iou_stream_stop(s, ret, *reason);
 		ret = 0;
 	}

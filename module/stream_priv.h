@@ -100,6 +100,7 @@ struct iou_stream {
 	u32 nr_frames;
 	u32 per_batch;			/* frames */
 	u32 max_bv;
+	bool streaming;			/* the queue is ours */
 
 	spinlock_t lock;
 	struct iou_lane lanes[IOU_MAX_ATTACHMENTS];

@@ -36,7 +36,7 @@ struct iou_lane *iou_stream_lane(struct iou_stream *s, u16 index,
 		*reason = IO_UNIFIED_REASON_GONE;
 		return NULL;
 	}
-	if (iou_storage_allowed(st, IOU_IO_WRITE, 0, true, reason))
+	if (iou_storage_allowed(st, IOU_IO_WRITE, 0, 0, reason))
 		return NULL;
 	*reason = IO_UNIFIED_REASON_LAYOUT;
 	if ((frame_size - 1) & (((1ULL << st->block_shift) - 1) |
@@ -165,7 +165,7 @@ static int iou_stream_filter(struct iou_stream *s, struct iou_rx_pkt *pkt,
 			.tstamp = pkt->tstamp,
 			.len = pkt->len,
 			.orig_len = pkt->orig_len,
-			.ifindex = dev ? dev->ifindex : 0,
+			.ifindex = s->nq->ifindex,
 			.queue = s->nq->queue,
 			.storage = s->d.storage,
 			.net = s->d.net,
@@ -177,9 +177,6 @@ static int iou_stream_filter(struct iou_stream *s, struct iou_rx_pkt *pkt,
 	if (iou_bpf_run(s->prog, &run, &reason))
 		return reason == IO_UNIFIED_REASON_BPF_DROP ?
 		       IO_UNIFIED_STAT_FILTERED : IO_UNIFIED_STAT_DROP_BPF;
-	if (run.ctl.len > pkt->len && run.ctl.len > run.len)
-		return IO_UNIFIED_STAT_DROP_BPF;
-
 	/* Bytes that the program cut or added were never on the wire. */
 	if (run.len != pkt->len)
 		pkt->orig_len = run.len;

@@ -32,6 +32,14 @@ static inline int vfs_mmap(struct file *file, struct vm_area_struct *vma)
 }
 #endif
 
+#ifndef IOU_HAVE_VM_FLAGS_CLEAR
+static inline void vm_flags_clear(struct vm_area_struct *vma,
+				  unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
 #ifndef IOU_HAVE_BPF_NET_CONTEXT
 /*
  * Older kernels keep the redirect state of a program in a percpu variable,

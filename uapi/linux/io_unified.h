@@ -213,8 +213,8 @@ struct io_unified_info {
  *
  * The memory is pinned, and charged against RLIMIT_MEMLOCK unless the caller
  * has CAP_IPC_LOCK. Errors: -EEXIST (a region is there), -EINVAL, -EOVERFLOW,
- * -ENOMEM (memory or RLIMIT_MEMLOCK), -EFAULT (@user_addr), -EBADF, plus what
- * IO_UNIFIED_ATTACH returns for the two attachments.
+ * -ENOMEM (memory or RLIMIT_MEMLOCK), -EFAULT (@user_addr cannot be pinned),
+ * -EINTR, -EBADF, plus what IO_UNIFIED_ATTACH returns for the two attachments.
  */
 struct io_unified_region_reg {
 	__u64 region_size;
@@ -316,9 +316,11 @@ enum io_unified_path {
  * STORAGE needs an fd open for reading (reads) and writing (writes). NETDEV
  * needs CAP_NET_RAW and CAP_NET_ADMIN in the user namespace of the device's
  * network namespace; AF_XDP needs the capabilities of loading an XDP program
- * (CAP_BPF, CAP_NET_ADMIN) as well. Errors: -EINVAL, -EBADF, -ENODEV, -EPERM,
- * -EACCES, -EBUSY, -EOPNOTSUPP (@flags ask for what there is not), -ENOSPC (no
- * free index), -ENXIO (no region).
+ * (CAP_BPF, CAP_NET_ADMIN) as well. Errors: -EINVAL, -EBADF, -ENOTBLK (@fd is
+ * not a block device), -ERANGE (window), -ENODEV, -ENETDOWN, -EPERM, -EACCES
+ * (passthrough on a partition), -EBUSY, -EEXIST (ring is linked already),
+ * -EOPNOTSUPP (@flags ask for what there is not), -ENOMEM, -ENOSPC (no free
+ * index), -ENXIO (no region).
  */
 struct io_unified_attach {
 	__u32 kind;
@@ -350,7 +352,8 @@ struct io_unified_attach {
  * @reserved: zero
  *
  * Ops that wait for a packet and streams that use the attachment end with
- * -ECANCELED; storage I/O in flight is waited for.
+ * -ECANCELED; storage I/O in flight is waited for. Errors: -EINVAL, -ENOENT (no
+ * such attachment), -ENXIO (no region).
  */
 struct io_unified_detach {
 	__u32 kind;
@@ -428,6 +431,8 @@ enum io_unified_stat {
  * @reason: out
  * @reserved: zero
  * @counters: out: by enum io_unified_stat, since registration or attachment
+ *
+ * Errors: -EINVAL, -ENOENT (no such attachment), -ENXIO (no region).
  */
 struct io_unified_stats {
 	__u32 kind;
@@ -506,9 +511,11 @@ struct io_unified_ctrl {
  * @ops: IO_UNIFIED_OP_*
  * @flags: IO_UNIFIED_F_*
  * @nvme_opcode: with F_OPCODE: an NVMe I/O command over the LBA range of
- *	@dev_offset and @len, in the direction of F_READ or F_WRITE (neither:
- *	no data). Opcodes other than read, write, flush, compare, verify and
- *	write zeroes need CAP_SYS_ADMIN. Passthrough attachments only
+ *	@dev_offset and @len. Its last two bits say where its data goes, and
+ *	F_WRITE (01), F_READ (10) or neither (00) must agree. Read, compare and
+ *	verify need read rights, all others write rights; others than these,
+ *	write, flush and write zeroes need CAP_SYS_ADMIN too. Passthrough
+ *	attachments only
  * @storage: storage attachment, or 0 where the op has none
  * @net: network attachment, or 0 where the op has none
  * @bpf: BPF attachment, or 0 where the op has none
@@ -528,7 +535,9 @@ struct io_unified_ctrl {
  *
  * CQE: res = bytes moved or -errno. A packet that a program drops gives 0 and
  * IO_UNIFIED_CQE_DROPPED. A packet written by NETWORK | NVME is padded with
- * zeros to the storage's block size; res is the packet's length.
+ * zeros to the storage's block size; res is the packet's length. A frame's op
+ * that is canceled leaves its frame with the NIC until a packet fills it, the
+ * frame is posted again, or the network attachment ends.
  */
 struct io_unified_desc {
 	__u64 user_data;
@@ -711,7 +720,8 @@ struct io_unified_cancel {
  *	stream: inside its range)
  * @cookie: in: desc.cookie; out: goes to the completion and the frame's block
  * @tstamp: in: when it was received, ns since 1970
- * @len: in: bytes of data; out: keep no more than this many
+ * @len: in: bytes of data; out: how many of them to keep. Left as it was: all
+ *	that bpf_xdp_adjust_head() and _tail() left
  * @orig_len: in: bytes on the wire
  * @flags: in: 0; out: IO_UNIFIED_CTL_*
  * @ifindex: in: where it was received, or 0
