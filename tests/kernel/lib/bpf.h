@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* BPF objects of the suites, the tracer of NVMe requests, physical addresses. */
-#ifndef BPF_H
-#define BPF_H
+#ifndef IOU_TEST_BPF_H
+#define IOU_TEST_BPF_H
 
 #include <bpf/libbpf.h>
 
@@ -25,4 +25,4 @@ void t_trace_stop(void);
 /* The physical address behind @p, through /proc/self/pagemap. */
 u64 t_phys(const void *p);
 
-#endif /* BPF_H */
+#endif /* IOU_TEST_BPF_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The drives of the VM, partitions, null_blk, and reading them another way. */
-#ifndef DISK_H
-#define DISK_H
+#ifndef IOU_TEST_DISK_H
+#define IOU_TEST_DISK_H
 
 #include "iou_test.h"
 
@@ -28,4 +28,4 @@ void t_disk_read(const struct t_disk *d, void *p, size_t len, u64 offset);
 void t_disk_write(const struct t_disk *d, const void *p, size_t len, u64 offset);
 void t_disk_zero(const struct t_disk *d, u64 offset, u64 len);
 
-#endif /* DISK_H */
+#endif /* IOU_TEST_DISK_H */

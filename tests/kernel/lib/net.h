@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Links to receive on, and packets to send over them. */
-#ifndef NET_H
-#define NET_H
+#ifndef IOU_TEST_NET_H
+#define IOU_TEST_NET_H
 
 #include "iou_test.h"
 
@@ -38,4 +38,4 @@ u32 t_packet_seq(const u8 *buf);
 void t_send(struct t_link *l, u32 len, u32 seq);
 void t_send_raw(struct t_link *l, const void *buf, u32 len);
 
-#endif /* NET_H */
+#endif /* IOU_TEST_NET_H */
