@@ -1,0 +1,255 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# iou record and iou cat, for real: what is sent over a veth pair must be what
+# readers find. Needs root, the module, and a drive that may be overwritten:
+#
+#	IOU_TEST_DEVICE=/dev/nvme0n1 ./record_test.sh
+# shellcheck source=tests/unit/tap.sh
+. "$(dirname "$0")/tap.sh"
+set -u
+
+iou=${IOU:-iou}
+bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
+dev=${IOU_TEST_DEVICE:-}
+
+if [ -z "$dev" ]; then
+	skip "recording" "IOU_TEST_DEVICE names no drive to overwrite"
+	done_testing
+	exit
+fi
+modprobe io_unified 2>/dev/null
+for need in tcpreplay tcpdump capinfos tshark jq python3; do
+	command -v $need >/dev/null || missing="${missing-} $need"
+done
+if [ ! -e /dev/io_unified ] || [ -n "${missing-}" ]; then
+	skip "recording" "no /dev/io_unified, or missing:${missing-}"
+	done_testing
+	exit
+fi
+
+dir=$(mktemp -d)
+cleanup() {
+	ip link del iou-a 2>/dev/null
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+ip link add iou-a type veth peer name iou-b || exit 1
+for i in iou-a iou-b; do
+	sysctl -qw net.ipv6.conf.$i.disable_ipv6=1
+	ip link set $i arp off up
+done
+
+# 1000 packets of 60 to 1459 bytes, of many flows in both directions
+python3 - "$dir/sent.pcap" <<'END'
+import struct, sys
+out = open(sys.argv[1], "wb")
+out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+for i in range(1000):
+    size = 60 + i * 7 % 1400
+    flow = i // 2 % 50
+    a, b = bytes([10, 0, 0, 1 + flow % 7]), bytes([10, 0, 1, 1 + flow % 5])
+    ports = [1000 + flow, 53 if flow % 2 else 80]
+    if i % 2:
+        a, b = b, a
+        ports.reverse()
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, size - 14, i, 0, 64, 17, 0, a, b)
+    packet = b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + ip
+    packet += struct.pack(">HHHH", *ports, size - 34, 0)
+    packet += bytes([i & 255]) * (size - len(packet))
+    out.write(struct.pack("<IIII", i, 0, size, size) + packet)
+END
+
+# The packets of a file, one line of hex each, in order.
+packets() {
+	tshark -r "$1" -T fields -e frame.len -e ip.id -e ip.src -e udp.port \
+		-e udp.payload 2>/dev/null
+}
+packets "$dir/sent.pcap" >"$dir/sent"
+
+# wait_for FILE TEXT
+wait_for() {
+	local n=0
+	until grep -q "$2" "$1" 2>/dev/null; do
+		sleep 0.2
+		n=$((n + 1))
+		[ $n -lt 150 ] || return 1
+	done
+}
+
+# record NAME SENDS ARGS...: records what is sent; its code is in $code, its
+# totals in $dir/json. SENDS is a function that is called once it records.
+record() {
+	local send=$1 pid
+	shift
+	"$iou" record --net iou-b --json "$@" >"$dir/json" 2>"$dir/err" &
+	pid=$!
+	if ! wait_for "$dir/err" '^memory'; then
+		wait $pid
+		code=$?
+		sed 's/^/# /' "$dir/err"
+		return 1
+	fi
+	# 'memory' is said just before the stream starts
+	sleep 1
+	$send $pid
+	wait $pid
+	code=$?
+	[ $code = 0 ] || sed 's/^/# /' "$dir/err"
+}
+replay() {
+	tcpreplay -q -i iou-a --pps "${pps:-2000}" "$dir/sent.pcap" >"$dir/replay" 2>&1
+}
+replay_and_stop() {
+	replay
+	sleep 1
+	kill -"${signal:-INT}" "$1"
+}
+# json EXPRESSION: is it true of the totals?
+json() {
+	jq -e "$1" "$dir/json" >/dev/null && return
+	sed 's/^/# /' "$dir/json" | tr -d '\n'
+	echo
+	return 1
+}
+# same FILE: the recording on the device has exactly the lines of FILE
+same() {
+	"$iou" cat "$dev${2-}" >"$dir/out.pcapng" 2>"$dir/cat" || return 1
+	[ -s "$dir/cat" ] && sed 's/^/# /' "$dir/cat"
+	packets "$dir/out.pcapng" | cmp -s - "$1"
+}
+
+# everything, by each way to receive and each way to the drive
+for rx in xsk handler; do
+	for io in passthrough bio; do
+		[ "$io" = passthrough ] && [ "${dev#/dev/nvme}" = "$dev" ] && continue
+		record replay_and_stop --to "$dev" --force --rx $rx --io $io
+		ok "$rx, $io: exit code" test "$code" = 0
+		ok "$rx, $io: totals" json '.recorded == 1000 and .received == 1000 and
+			.filtered == 0 and .dropped.total == 0 and .ended == "signal"'
+		ok "$rx, $io: the packets that were sent" same "$dir/sent"
+	done
+done
+ok "path is as asked" json '.path == "rx-handler" and .storage_path == "bio"'
+"$iou" cat "$dev" | capinfos - >"$dir/said" 2>"$dir/err"
+ok "capinfos has no complaint" test ! -s "$dir/err"
+"$iou" cat "$dev" | tcpdump --count -nr - >"$dir/said" 2>"$dir/err"
+ok "tcpdump counts 1000" grep -q '^1000 packets' "$dir/said"
+
+# over the former one, without --force
+signal=TERM record replay_and_stop --to "$dev" --filter 'udp port 53'
+ok "filter: exit code" test "$code" = 0
+ok "filter: totals" json '.recorded == 500 and .filtered == 500 and .received == 1000'
+tshark -r "$dir/sent.pcap" -Y 'udp.port == 53' -w "$dir/53.pcap" 2>/dev/null
+packets "$dir/53.pcap" >"$dir/53"
+ok "filter: the packets that match" same "$dir/53"
+
+record replay_and_stop --to "$dev" --bpf "$bpf/five_tuple.bpf.o" --set proto=17 --set port=80 \
+	--dump-map verdicts
+ok "five_tuple: totals" json '.recorded == 500 and .filtered == 500'
+ok "five_tuple: map" json '.maps.verdicts[0].packets == 500 and .maps.verdicts[1].packets == 500'
+tshark -r "$dir/sent.pcap" -Y 'udp.port == 80' -w "$dir/80.pcap" 2>/dev/null
+packets "$dir/80.pcap" >"$dir/80"
+ok "five_tuple: the packets that match" same "$dir/80"
+
+record replay --to "$dev" --count 300
+ok "--count: ended by it" json '.ended == "count" and .recorded == 300'
+head -n 300 "$dir/sent" >"$dir/300"
+ok "--count: the first 300" same "$dir/300"
+
+record replay --to "$dev" --size 1M
+ok "--size: full" json '.ended == "full" and .recorded == 254 and .targets[0].recording_bytes == 1048576'
+head -n 254 "$dir/sent" >"$dir/254"
+ok "--size: the first 254" same "$dir/254"
+
+record replay --to "$dev" --duration 4s
+ok "--duration: ended by it" json '.ended == "duration" and .recorded == 1000 and .elapsed >= 4 and .elapsed < 6'
+
+record replay_and_stop --to "$dev" --snaplen 100
+ok "--snaplen: truncated" json '.recorded == 1000 and .truncated > 900'
+"$iou" cat "$dev" | tshark -r - -T fields -e frame.cap_len -e frame.len 2>/dev/null |
+	awk '$1 > 100 || ($2 < 100 && $1 != $2) { bad = 1 } { len += $2 } END { exit bad || NR != 1000 || !len }'
+ok "--snaplen: 100 bytes, and what they were" test $? = 0
+
+# a window, and what is around it stays
+dd if=/dev/urandom of="$dir/noise" bs=1M count=1 status=none
+dd if="$dir/noise" of="$dev" bs=1M seek=31 oflag=direct status=none
+dd if="$dir/noise" of="$dev" bs=1M seek=48 oflag=direct status=none
+record replay_and_stop --to "$dev,32M,16M" --force
+ok "window: exit code" test "$code" = 0
+ok "window: the packets" same "$dir/sent" ,32M
+dd if="$dev" bs=1M skip=31 count=1 iflag=direct status=none | cmp -s - "$dir/noise"
+ok "window: nothing before it was touched" test $? = 0
+dd if="$dev" bs=1M skip=48 count=1 iflag=direct status=none | cmp -s - "$dir/noise"
+ok "window: nothing behind it was touched" test $? = 0
+
+# lanes
+to=()
+for i in 0 1 2 3; do
+	to+=(--to "$dev,$((64 + 16 * i))M,16M")
+done
+record replay_and_stop "${to[@]}" --force --bpf "$bpf/placer.bpf.o" --dump-map lane_counters
+ok "placer: exit code" test "$code" = 0
+ok "placer: totals" json '.recorded == 1000 and ([.targets[].recorded] | add) == 1000 and
+	([.targets[].recorded] | min) > 0'
+ok "placer: counters agree" json '[.maps.lane_counters[].packets] == [.targets[].recorded]'
+: >"$dir/all"
+flows_split=0
+for i in 0 1 2 3; do
+	same /dev/null ",$((64 + 16 * i))M,16M" # leaves it in out.pcapng
+	packets "$dir/out.pcapng" >>"$dir/all"
+	tshark -r "$dir/out.pcapng" -T fields -e udp.port 2>/dev/null |
+		tr ',' '\n' | grep '^10[0-9][0-9]$' | sort -u
+done | sort | uniq -d | grep -q . && flows_split=1
+ok "placer: a flow is in one lane" test $flows_split = 0
+ok "placer: all packets, once" eval 'sort "$dir/all" | cmp -s - <(sort "$dir/sent")'
+
+# a recorder that dies
+killed() {
+	replay
+	sleep 1
+	kill -KILL "$1"
+}
+record killed --to "$dev" --force >/dev/null
+ok "killed: the recording is there" eval '"$iou" cat "$dev" >"$dir/out.pcapng" 2>"$dir/cat"'
+ok "killed: it is said to be open" grep -q "not closed" "$dir/cat"
+ok "killed: the packets that were sent" eval 'packets "$dir/out.pcapng" | cmp -s - "$dir/sent"'
+ok "killed: the drive can be used again" eval 'sleep 1; record replay_and_stop --to "$dev"; [ "$code" = 0 ]'
+
+# what is refused
+refuse() {
+	local want=$1 text=$2
+	shift 2
+	timeout 20 "$iou" record "$@" >"$dir/json" 2>"$dir/err"
+	[ $? = "$want" ] && [ "$(wc -l <"$dir/err")" = 1 ] && grep -q -- "$text" "$dir/err" && return
+	sed 's/^/# /' "$dir/err"
+	return 1
+}
+ok "zero-copy that is not there" refuse 6 "zero-copy" --net iou-b --to "$dev" --require-zerocopy
+ok "interface that is down" eval 'ip link set iou-b down
+	refuse 6 "down" --net iou-b --to "$dev"
+	ip link set iou-b up'
+ok "interface that is not Ethernet" refuse 6 "Ethernet" --net lo --to "$dev" --force
+ok "queue that is not there" refuse 1 "receive queue" --net iou-b:99 --to "$dev"
+ok "filter that does not compile" refuse 2 "syntax error" --net iou-b --to "$dev" --filter 'udp prot 53'
+ok "constant that is not there" refuse 2 "no constant 'x'" --net iou-b --to "$dev" \
+	--bpf "$bpf/placer.bpf.o" --set x=1
+ok "map that is not there" refuse 2 "no map 'x'" --net iou-b --to "$dev" \
+	--bpf "$bpf/placer.bpf.o" --dump-map x
+ok "program that is not there" refuse 2 "no program 'x'" --net iou-b --to "$dev" \
+	--bpf "$bpf/placer.bpf.o:x"
+in_use() {
+	"$iou" record --net iou-b --to "$dev" --quiet 2>/dev/null &
+	local pid=$! result
+	sleep 2
+	refuse 5 "is in use" --net iou-b --to "$dev"
+	result=$?
+	"$iou" info >"$dir/info"
+	kill $pid
+	wait $pid
+	return $result
+}
+ok "drive that is being recorded to" in_use
+ok "info tells of the recorder" grep -q "^user *iou" "$dir/info"
+sed 's/^/# /' "$dir/info"
+ok "info --json is JSON" eval '"$iou" info --json | jq -e .features.stream >/dev/null'
+done_testing
