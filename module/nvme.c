@@ -41,38 +41,37 @@ static struct iou_nvme_request *iou_nvme_req(struct request *rq)
 	return blk_mq_rq_to_pdu(rq);
 }
 
-int iou_nvme_opcode_allowed(u8 opcode, u32 dir, bool *reads)
+bool iou_nvme_opcode_dir(u8 opcode, u32 dir)
 {
 	/* NVMe puts the direction of the data into the opcode's last bits. */
 	switch (opcode & 3) {
 	case 0:
-		if (dir)
-			return -EINVAL;
-		break;
+		return !dir;
 	case 1:
-		if (dir != IO_UNIFIED_F_WRITE)
-			return -EINVAL;
-		break;
+		return dir == IO_UNIFIED_F_WRITE;
 	case 2:
-		if (dir != IO_UNIFIED_F_READ)
-			return -EINVAL;
-		break;
+		return dir == IO_UNIFIED_F_READ;
+	default:
+		return dir;
 	}
+}
 
+bool iou_nvme_opcode_allowed(u8 opcode, bool *reads)
+{
 	*reads = false;
 	switch (opcode) {
 	case nvme_cmd_read:
 	case nvme_cmd_compare:
 	case nvme_cmd_verify:
 		*reads = true;
-		return 0;
+		return true;
 	case nvme_cmd_write:
 	case nvme_cmd_flush:
 	case nvme_cmd_write_zeroes:
-		return 0;
+		return true;
 	default:
 		/* Who knows what it does: as if it wrote. */
-		return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+		return capable(CAP_SYS_ADMIN);
 	}
 }
 

@@ -33,17 +33,15 @@ int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
 			u8 opcode, u32 dir, u16 *reason)
 {
 	bool reads = op == IOU_IO_READ;
-	int ret;
 
 	if (op == IOU_IO_OPCODE) {
 		if (st->path != IO_UNIFIED_PATH_PASSTHROUGH) {
 			*reason = IO_UNIFIED_REASON_NOT_NVME;
 			return -EOPNOTSUPP;
 		}
-		ret = iou_nvme_opcode_allowed(opcode, dir, &reads);
-		if (ret) {
+		if (!iou_nvme_opcode_allowed(opcode, &reads)) {
 			*reason = IO_UNIFIED_REASON_OPCODE;
-			return ret;
+			return -EPERM;
 		}
 	}
 	if (!reads && !st->writable) {
@@ -53,6 +51,10 @@ int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
 	if (reads && !st->readable) {
 		*reason = IO_UNIFIED_REASON_WRITE_ONLY;
 		return -EBADF;
+	}
+	if (op == IOU_IO_OPCODE && !iou_nvme_opcode_dir(opcode, dir)) {
+		*reason = IO_UNIFIED_REASON_OPCODE;
+		return -EINVAL;
 	}
 	return 0;
 }

@@ -135,10 +135,9 @@ void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off,
 /* nvme.c */
 int iou_nvme_probe(struct iou_storage *st);
 int iou_nvme_submit(struct iou_io *io, bool nowait);
-/*
- * Does an opcode go with the direction of its data (-EINVAL), may the caller
- * send it (-EPERM), and does it only read?
- */
-int iou_nvme_opcode_allowed(u8 opcode, u32 dir, bool *reads);
+/* May the caller send this command, and does it only read? */
+bool iou_nvme_opcode_allowed(u8 opcode, bool *reads);
+/* Does it go with the direction of its data? */
+bool iou_nvme_opcode_dir(u8 opcode, u32 dir);
 
 #endif /* IOU_STORAGE_H */
