@@ -29,7 +29,7 @@ fetch_kernel_source() {
 	rm -rf --one-file-system "$dir"
 	mkdir -p "$dir"
 	find_mirrors
-	sources_of trixie | private_apt "$dir/apt"
+	private_apt "$dir/apt" < <(sources_of trixie)
 	(cd "$dir" && apt-get "${apt_options[@]}" download linux-source-6.12)
 	dpkg-deb --fsys-tarfile "$dir"/linux-source-6.12_*.deb |
 		tar -C "$dir" -xf - --strip-components=3 --wildcards \

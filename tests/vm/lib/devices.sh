@@ -55,7 +55,7 @@ add_nic() {
 	esac
 	qemu_args+=(
 		-netdev "hubport,id=net$nic_count,hubid=0"
-		-device "$model,netdev=net$nic_count,mac=52:54:00:12:34:$((50 + nic_count))$extra"
+		-device "$model,netdev=net$nic_count,mac=52:54:00:12:34:$((50 + nic_count)),romfile=$extra"
 	)
 	nic_count=$((nic_count + 1))
 }
