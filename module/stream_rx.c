@@ -39,8 +39,7 @@ struct iou_lane *iou_stream_lane(struct iou_stream *s, u16 index,
 	if (iou_storage_allowed(st, IOU_IO_WRITE, 0, 0, reason))
 		return NULL;
 	*reason = IO_UNIFIED_REASON_LAYOUT;
-	if ((frame_size - 1) & (((1ULL << st->block_shift) - 1) |
-				st->dma_mask))
+	if (frame_size & (((1U << st->block_shift) - 1) | st->dma_mask))
 		return NULL;
 	*reason = IO_UNIFIED_REASON_RANGE;
 	if (s->d.dev_offset >= st->size)
