@@ -240,8 +240,6 @@ static void rights(void)
 	/* The same by opcode: write 1, write zeroes 8, read 2, compare 5. */
 	REFUSE(EBADF, READ_ONLY, d->storage = ro; d->nvme_opcode = 1;
 	       d->flags = IO_UNIFIED_F_OPCODE | IO_UNIFIED_F_WRITE);
-	REFUSE(EBADF, READ_ONLY, d->storage = ro; d->nvme_opcode = 1;
-	       d->flags = IO_UNIFIED_F_OPCODE | IO_UNIFIED_F_READ);
 	REFUSE(EBADF, READ_ONLY, d->storage = ro; d->nvme_opcode = 8;
 	       d->flags = IO_UNIFIED_F_OPCODE; d->addr = 0);
 	REFUSE(EBADF, READ_ONLY, d->storage = forced; d->nvme_opcode = 0;
@@ -281,7 +279,7 @@ static void without_sys_admin(void)
 	REQUIRE(!syscall(SYS_capset, &head, none));
 	for (i = 0; i < ARRAY_SIZE(denied); i++)
 		REFUSE(EPERM, OPCODE, d->nvme_opcode = denied[i];
-		       d->flags = IO_UNIFIED_F_OPCODE; d->addr = 0);
+		       d->flags = IO_UNIFIED_F_OPCODE; d->addr = 0; d->len = 0);
 	works();
 }
 

@@ -76,6 +76,7 @@ static void many(void)
 	enum { FRAMES = 128, ROUNDS = 4 };
 	struct io_unified_cqe cqe;
 	struct t_res res;
+	bool seen[FRAMES * ROUNDS] = { false };
 	u32 seq = 0, got, bytes = 0;
 	int i, round;
 
@@ -92,7 +93,8 @@ static void many(void)
 			REQUIRE(t_reap(&r, &res, 10000), "%d of %d in round %d",
 				i, FRAMES, round);
 			got = check_packet(&res, (res.user_data * 37 + round) % 256);
-			CHECK_EQ(got, seq + i, "order");
+			REQUIRE(got >= seq && got < seq + FRAMES && !seen[got]);
+			seen[got] = true;
 			CHECK_EQ(res.res, 60 + got * 7 % 1400);
 			REQUIRE(t_cq(&r, &cqe, 1000));
 			CHECK_EQ(cqe.res, 60 + (int)t_packet_seq(t_ptr(&r, cqe.addr)) * 7 % 1400);
@@ -118,9 +120,11 @@ static void too_few(void)
 		IO_UNIFIED_STAT_DROP_XSK, IO_UNIFIED_STAT_DROP_XSK_RING,
 		IO_UNIFIED_STAT_DROP_NIC,
 	};
+	bool seen[PACKETS] = { false };
 	struct t_res res;
 	u64 dropped = 0, sum, end;
 	unsigned int i;
+	u32 seq;
 
 	set_up();
 	for (i = 0; i < FRAMES; i++)
@@ -130,7 +134,9 @@ static void too_few(void)
 		t_send(&l, 100, i);
 	for (i = 0; i < FRAMES; i++) {
 		REQUIRE(t_reap(&r, &res, 10000));
-		CHECK_EQ(check_packet(&res, res.user_data), i);
+		seq = check_packet(&res, res.user_data);
+		REQUIRE(seq < PACKETS && !seen[seq]);
+		seen[seq] = true;
 	}
 	CHECK(!t_reap(&r, &res, 100), "a completion too many");
 	/*
@@ -330,7 +336,7 @@ static void detach(void)
 	set_up();
 	post_some(32);
 	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_NETDEV, net.index), 0);
-	expect_all(32, ECANCELED, IO_UNIFIED_REASON_CANCELED);
+	expect_all(32, ECANCELED, IO_UNIFIED_REASON_GONE);
 	d = rx_desc(1, 0);
 	res = t_op(&r, &d);
 	CHECK_EQ(res.res, -ENOENT);
@@ -348,7 +354,7 @@ static void unregister(void)
 	set_up();
 	post_some(32);
 	REQUIRE(!ioctl(r.fd, IO_UNIFIED_UNREGISTER_REGION));
-	expect_all(32, ECANCELED, IO_UNIFIED_REASON_CANCELED);
+	expect_all(32, ECANCELED, IO_UNIFIED_REASON_GONE);
 	t_link_close(&l);
 }
 
@@ -361,7 +367,8 @@ static void to_storage(void)
 	struct t_disk disk;
 	struct t_res res;
 	u8 *buf = malloc(PACKETS * 4096);
-	u32 i, j, len, where;
+	bool seen[PACKETS] = { false };
+	u32 i, j, len, where, seq;
 	int storage;
 
 	t_disk_nvme(&disk, 512, 0);
@@ -390,10 +397,13 @@ static void to_storage(void)
 	}
 	t_disk_read(&disk, buf, PACKETS * 4096, 1 << 20);
 	for (i = 0; i < PACKETS; i++) {
+		/* Which frame takes which packet is up to the NIC. */
 		where = i * 4096;
-		len = 64 + i * 44;
-		CHECK_EQ(t_packet_seq(buf + where), i);
-		CHECK(t_is_packet(buf + where, len, i));
+		seq = t_packet_seq(buf + where);
+		REQUIRE(seq < PACKETS && !seen[seq]);
+		seen[seq] = true;
+		len = 64 + seq * 44;
+		CHECK(t_is_packet(buf + where, len, seq));
 		for (j = len; j % 512; j++)
 			if (buf[where + j])
 				break;

@@ -25,6 +25,10 @@ struct bio_vec {
 struct bvec_iter {
 	unsigned int bi_size;
 	unsigned int bi_idx;
+	unsigned int bi_offset;
+};
+
+struct bvec_iter___old {
 	unsigned int bi_bvec_done;
 };
 
@@ -111,7 +115,11 @@ int start_request(struct pt_regs *ctx)
 		struct bio_vec *vec = BPF_CORE_READ(bio, bi_io_vec);
 
 		idx = BPF_CORE_READ(bio, bi_iter.bi_idx);
-		skip = BPF_CORE_READ(bio, bi_iter.bi_bvec_done);
+		if (bpf_core_field_exists(struct bvec_iter, bi_offset))
+			skip = BPF_CORE_READ(bio, bi_iter.bi_offset);
+		else
+			skip = BPF_CORE_READ((struct bvec_iter___old *)
+					     &bio->bi_iter, bi_bvec_done);
 		left = BPF_CORE_READ(bio, bi_iter.bi_size);
 		for (i = 0; i < NVME_TRACE_SEGMENTS && left; i++) {
 			struct bio_vec *v = (void *)vec +

@@ -18,7 +18,9 @@ static struct {
 
 const void *t_arg;
 
-static bool failed;		/* in the child: the case has failed */
+#define MAX_FAILURES	12	/* that a case tells in full */
+
+static unsigned int failed;	/* in the child: checks that did */
 static unsigned int done, bad, skipped;
 
 void t_note(const char *fmt, ...)
@@ -29,7 +31,7 @@ void t_note(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	if (line[strspn(line, " ")])
+	if (line[strspn(line, " ")] && failed <= MAX_FAILURES)
 		printf("# %s\n", line);
 	fflush(stdout);
 }
@@ -39,18 +41,21 @@ void t_fail(const char *file, int line, const char *fmt, ...)
 	char text[1024];
 	va_list ap;
 
+	if (failed++ == MAX_FAILURES)
+		printf("# and more\n");
+	if (failed > MAX_FAILURES)
+		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	printf("# %s:%d: failed: %s\n", file, line, text);
 	fflush(stdout);
-	failed = true;
 }
 
 void t_end_case(void)
 {
 	fflush(stdout);
-	_exit(failed);
+	_exit(!!failed);
 }
 
 void t_skip(const char *fmt, ...)
