@@ -36,10 +36,23 @@ for page in "$man"/*.[1-8]; do
 	fi
 done
 
+# text PAGE: as it is read, without overstriking
+text() {
+	if command -v groff >/dev/null; then
+		groff -Tascii -P-cbou -mandoc "$1" 2>/dev/null
+	else
+		mandoc -Tascii "$1" | sed 's/.\x08//g'
+	fi
+}
+
 for command in info record cat; do
+	if ! command -v groff >/dev/null && ! command -v mandoc >/dev/null; then
+		skip "iou-$command.1 tells of every option" "neither groff nor mandoc"
+		continue
+	fi
 	missing=
 	for option in $("$iou" $command --help | grep -o -- '--[a-z-]*' | sort -u); do
-		sed 's/\\//g' $man/iou-$command.1 | grep -q -- "$option" || missing+=" $option"
+		text $man/iou-$command.1 | grep -q -- "$option" || missing+=" $option"
 	done
 	ok "iou-$command.1 tells of every option$missing" test -z "$missing"
 done
