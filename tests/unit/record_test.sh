@@ -228,7 +228,7 @@ ok "zero-copy that is not there" refuse 6 "zero-copy" --net iou-b --to "$dev" --
 ok "interface that is down" eval 'ip link set iou-b down
 	refuse 6 "down" --net iou-b --to "$dev"
 	ip link set iou-b up'
-ok "interface that is not Ethernet" refuse 6 "Ethernet" --net lo --to "$dev" --force
+ok "interface that is not Ethernet" refuse 1 "Ethernet" --net lo --to "$dev" --force
 ok "queue that is not there" refuse 1 "receive queue" --net iou-b:99 --to "$dev"
 ok "filter that does not compile" refuse 2 "syntax error" --net iou-b --to "$dev" --filter 'udp prot 53'
 ok "constant that is not there" refuse 2 "no constant 'x'" --net iou-b --to "$dev" \

@@ -69,7 +69,7 @@ int iou_get_info(int fd, struct io_unified_info *info);
 #define IOU_REGION_MODULE_MEMORY	(1u << 0)
 /* fail with -ENOMEM rather than do without huge pages */
 #define IOU_REGION_REQUIRE_HUGE		(1u << 1)
-/* do not try huge pages */
+/* do not try reserved huge pages */
 #define IOU_REGION_NO_HUGE		(1u << 2)
 /* memory on iou_region_params.numa_node */
 #define IOU_REGION_NUMA			(1u << 3)
@@ -80,15 +80,15 @@ int iou_get_info(int fd, struct io_unified_info *info);
  * @IOU_MEMORY_CALLER: iou_region_params.memory
  * @IOU_MEMORY_MODULE: allocated by the module
  * @IOU_MEMORY_HUGE: a memfd of 2 MiB pages
- * @IOU_MEMORY_SHARED: a memfd, transparent huge pages asked for;
- *	iou_region.chunk_size tells whether they came
+ * @IOU_MEMORY_PRIVATE: private memory, not inherited by children; transparent
+ *	huge pages were asked for, iou_region.chunk_size tells whether they came
  */
 enum iou_memory {
 	IOU_MEMORY_NONE = 0,
 	IOU_MEMORY_CALLER = 1,
 	IOU_MEMORY_MODULE = 2,
 	IOU_MEMORY_HUGE = 3,
-	IOU_MEMORY_SHARED = 4,
+	IOU_MEMORY_PRIVATE = 4,
 };
 
 /**
@@ -165,8 +165,8 @@ struct iou_region {
  * @fd: from iou_open(); it holds one region
  * @p: what is wanted
  *
- * Unless told otherwise, memory is taken from a memfd of 2 MiB pages, or else
- * from a memfd of ordinary pages: @r->memory says which. The memory is pinned
+ * Unless told otherwise the memory is a memfd of 2 MiB pages, or where there
+ * are not enough of them private memory: @r->memory says which. It is pinned
  * and counts against RLIMIT_MEMLOCK.
  *
  * Return: 0 or -errno, with the reason in @r.

@@ -187,7 +187,7 @@ static const char *const memories[] = {
 	[IOU_MEMORY_CALLER] = "caller's memory",
 	[IOU_MEMORY_MODULE] = "module memory",
 	[IOU_MEMORY_HUGE] = "huge pages",
-	[IOU_MEMORY_SHARED] = "shared memory",
+	[IOU_MEMORY_PRIVATE] = "private memory",
 };
 
 const char *iou_strreason(unsigned int reason)
