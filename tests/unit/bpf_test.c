@@ -80,10 +80,12 @@ static void v4_mapped(__be32 *to, const char *text)
 	inet_pton(AF_INET, text, &to[3]);
 }
 
-#define FLOW(fam, s, d, pr, sp, dp, ...)                             \
-	(struct flow_spec){ .family = fam, .src = s, .dst = d,       \
-			    .proto = pr, .src_port = sp,             \
-			    .dst_port = dp, ##__VA_ARGS__ }
+#define FLOW(fam, s, d, pr, sp, dp, ...)                        \
+	(struct flow_spec)                                      \
+	{                                                       \
+		.family = fam, .src = s, .dst = d, .proto = pr, \
+		.src_port = sp, .dst_port = dp, ##__VA_ARGS__   \
+	}
 
 static void one_rule(void)
 {
@@ -146,7 +148,8 @@ static void rules(void)
 {
 	struct five_tuple_bpf *skel = five_tuple_bpf__open();
 	struct five_tuple_rule to_two = { .dst_bits = 128, .proto = 6 };
-	struct five_tuple_rule both = { .src_port = 1000, .dst_port = 2000,
+	struct five_tuple_rule both = { .src_port = 1000,
+					.dst_port = 2000,
 					.both_ways = 1 };
 	struct five_tuple_rule not_v6 = { .src_bits = 16, .drop = 1 };
 	struct five_tuple_rule all_v6 = { .src_bits = 16 };
@@ -277,8 +280,9 @@ static const char *not_here(void)
 		return errno == EPERM ? "bpf() is not permitted here" : NULL;
 	err = run(bpf_program__fd(skel->progs.placer), &p, &ctl);
 	placer_bpf__destroy(skel);
-	return err < 0 ? "this kernel's test run takes no 64 bytes of metadata" :
-			 NULL;
+	return err < 0 ?
+		       "this kernel's test run takes no 64 bytes of metadata" :
+		       NULL;
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # iou cat on recordings in files: where they end, and what readers say of them.
+# shellcheck disable=SC2016 # what eval runs is quoted on purpose
 # shellcheck source=tests/unit/tap.sh
 . "$(dirname "$0")/tap.sh"
 set -u

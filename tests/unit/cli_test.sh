@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The command's answers to wrong use: one line, a code, what to do.
+# shellcheck disable=SC2016 # what eval runs is quoted on purpose
 # shellcheck source=tests/unit/tap.sh
 . "$(dirname "$0")/tap.sh"
 set -u

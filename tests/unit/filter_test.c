@@ -22,9 +22,8 @@ static char verifier_log[65536];
 
 static int load(size_t nr)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, opts,
-		    .log_buf = verifier_log, .log_size = sizeof(verifier_log),
-		    .log_level = 1);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = verifier_log,
+		    .log_size = sizeof(verifier_log), .log_level = 1);
 	int fd;
 
 	verifier_log[0] = 0;
@@ -34,8 +33,8 @@ static int load(size_t nr)
 
 static int run(int fd, const struct packet *p)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts,
-		    .data_in = p->data, .data_size_in = p->len, .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = p->data,
+		    .data_size_in = p->len, .repeat = 1);
 
 	if (bpf_prog_test_run_opts(fd, &opts))
 		return -errno;
@@ -78,8 +77,7 @@ static void compare(const char *name, struct sock_filter *filter, size_t nr)
 			     p->len, got, want);
 	}
 	close(fd);
-	ok(!wrong, "%s: %u of %zu kept, as by libpcap", name, kept,
-	   packets.nr);
+	ok(!wrong, "%s: %u of %zu kept, as by libpcap", name, kept, packets.nr);
 }
 
 static void compare_expression(const char *expression)
@@ -328,8 +326,8 @@ static void refusals(void)
 		{ "load from scratch out of range", S(BPF_LD | BPF_MEM, 16),
 		  -EINVAL },
 		{ "jump past the end", J(BPF_JMP | BPF_JA, 1, 0, 0), -EINVAL },
-		{ "jump far past the end", J(BPF_JMP | BPF_JA, 0xffffffff, 0, 0),
-		  -EINVAL },
+		{ "jump far past the end",
+		  J(BPF_JMP | BPF_JA, 0xffffffff, 0, 0), -EINVAL },
 		{ "branch past the end", J(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
 		  -EINVAL },
 		{ "unknown load", S(BPF_LDX | BPF_W | BPF_ABS, 0), -EINVAL },

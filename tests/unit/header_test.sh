@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Public headers stand alone, in C and C++; the library exports what they say.
+# shellcheck disable=SC2016 # what eval runs is quoted on purpose
 # shellcheck source=tests/unit/tap.sh
 . "$(dirname "$0")/tap.sh"
 set -u
 cd "$(dirname "$0")" || exit 1
 
 user=../../userspace
-flags=(-Wall -Wextra -Wpedantic -Werror -fsyntax-only -I$user/include -I../../uapi)
+flags=(-Wall -Wextra -Wpedantic -Werror -fsyntax-only -I"$user/include" -I../../uapi)
 
 # compiles LANGUAGE STANDARD HEADER
 compiles() {

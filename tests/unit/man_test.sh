@@ -14,7 +14,7 @@ quiet() {
 	local said
 	said=$("$@" 2>&1)
 	[ -z "$said" ] && return
-	echo "$said" | sed 's/^/# /'
+	printf '# %s\n' "${said//$'\n'/$'\n# '}"
 	return 1
 }
 
@@ -58,8 +58,8 @@ for command in info record cat; do
 done
 
 missing=
-for name in $(sed -n 's/^\t\t\(iou_[a-z_]*\);/\1/p' ../../userspace/lib/libiounified.map); do
+while read -r name; do
 	[ -e "$man/$name.3" ] || missing+=" $name"
-done
+done < <(sed -n 's/^\t\t\(iou_[a-z_]*\);/\1/p' ../../userspace/lib/libiounified.map)
 ok "every function of the library has a page$missing" test -z "$missing"
 done_testing

@@ -43,7 +43,7 @@ static uint8_t *put_ipv6(uint8_t *p, const struct flow_spec *s)
 	p[39] = s->dst;
 	p += 40;
 	for (i = 0; i < s->extensions; i++) {
-		*next = i ? 60 : 0;	/* hop-by-hop first, then destination */
+		*next = i ? 60 : 0; /* hop-by-hop first, then destination */
 		next = p;
 		memset(p, 0, 16);
 		p[1] = 1;
@@ -122,7 +122,8 @@ static void add_made(struct packets *set)
 			if (k % 4 == 3)
 				p->data[random() % p->len] = (uint8_t)random();
 			if (k % 5 == 4)
-				p->len = 14 + (uint32_t)random() % (p->len - 14);
+				p->len =
+					14 + (uint32_t)random() % (p->len - 14);
 		}
 	}
 }

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACKET_MAX 3400	/* what BPF_PROG_TEST_RUN takes in one page */
+#define PACKET_MAX 3400 /* what BPF_PROG_TEST_RUN takes in one page */
 
 struct packet {
 	uint8_t data[PACKET_MAX];
@@ -24,13 +24,13 @@ void packets_load(struct packets *set, size_t max);
 void packets_free(struct packets *set);
 
 struct flow_spec {
-	int family;	/* 4 or 6 */
-	uint8_t src, dst;	/* last byte of the address */
+	int family; /* 4 or 6 */
+	uint8_t src, dst; /* last byte of the address */
 	uint8_t proto;
 	uint16_t src_port, dst_port;
 	int vlans;
-	uint16_t fragment;	/* offset in units of 8 bytes, 0x2000: more */
-	int extensions;	/* IPv6 */
+	uint16_t fragment; /* offset in units of 8 bytes, 0x2000: more */
+	int extensions; /* IPv6 */
 };
 
 /* An Ethernet packet of that flow. */

@@ -4,6 +4,7 @@
 # readers find. Needs root, the module, and a drive that may be overwritten:
 #
 #	IOU_TEST_DEVICE=/dev/nvme0n1 ./record_test.sh
+# shellcheck disable=SC2016 # what eval runs is quoted on purpose
 # shellcheck source=tests/unit/tap.sh
 . "$(dirname "$0")/tap.sh"
 set -u

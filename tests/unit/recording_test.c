@@ -25,8 +25,10 @@ static void make_packet(const struct iou_recording *rec, uint64_t seq,
 	const uint32_t padded = (caplen + 3) & ~3u;
 	const uint32_t off = 256;
 	uint64_t ns = 1700000000000000000ull + seq * 1000;
-	uint32_t epb[7] = { 6, 32 + padded, 0, (uint32_t)(ns >> 32),
-			    (uint32_t)ns, caplen, caplen };
+	uint32_t epb[7] = {
+		6,	32 + padded, 0, (uint32_t)(ns >> 32), (uint32_t)ns,
+		caplen, caplen
+	};
 	uint32_t head[2] = { IO_UNIFIED_PCAPNG_BLOCK, off - 28 };
 	uint32_t end = off + padded + 4;
 
@@ -45,8 +47,12 @@ static void make_packet(const struct iou_recording *rec, uint64_t seq,
 }
 
 static const struct iou_recording_text text = {
-	.hardware = "test", .os = "none", .application = "recording_test",
-	.if_name = "test0", .if_description = "made up", .filter = "udp port 53",
+	.hardware = "test",
+	.os = "none",
+	.application = "recording_test",
+	.if_name = "test0",
+	.if_description = "made up",
+	.filter = "udp port 53",
 };
 
 static int make_file(int argc, char **argv)
@@ -56,7 +62,9 @@ static int make_file(int argc, char **argv)
 	struct iou_recording_totals totals = {
 		.start_ns = 1700000000000000000ull,
 		.end_ns = 1700000001000000000ull,
-		.received = nr + 2, .accepted = nr, .delivered = nr,
+		.received = nr + 2,
+		.accepted = nr,
+		.delivered = nr,
 		.os_dropped = 2,
 	};
 	struct iou_recording rec;
@@ -133,8 +141,7 @@ static void check_headers(void)
 		   "and closed");
 	}
 	iou_recording_init(&rec, FRAME, 0);
-	ok(!iou_recording_header(&rec, &none, frame) &&
-		   walk(frame, FRAME) == 3,
+	ok(!iou_recording_header(&rec, &none, frame) && walk(frame, FRAME) == 3,
 	   "header without strings");
 }
 

@@ -29,8 +29,8 @@ __attribute__((unused)) static void skip(const char *what, const char *why)
 	tap_skipped++;
 }
 
-__attribute__((format(printf, 1, 2), unused)) static void
-diag(const char *fmt, ...)
+__attribute__((format(printf, 1, 2), unused)) static void diag(const char *fmt,
+							       ...)
 {
 	va_list ap;
 

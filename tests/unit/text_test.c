@@ -7,7 +7,8 @@
 #include "names.h"
 #include "tap.h"
 
-static const char unknown[] = "the module gave a reason that this library is too old to know: update it";
+static const char unknown[] =
+	"the module gave a reason that this library is too old to know: update it";
 
 static void reason(const char *name, unsigned int r)
 {
@@ -49,14 +50,17 @@ static void feature(const char *name, unsigned long long mask)
 
 #define REASON(x) reason(#x, x);
 #define PATH(x) path(#x, x);
-#define STAT(x) if (x < IO_UNIFIED_STAT_MAX) stat_name(#x, x);
+#define STAT(x)                      \
+	if (x < IO_UNIFIED_STAT_MAX) \
+		stat_name(#x, x);
 #define FEATURE(x) feature(#x, x);
 
 int main(void)
 {
 	struct iou_region r = { .step = "attach storage",
 				.reason = IO_UNIFIED_REASON_NOT_NVME };
-	struct iou_result res = { .res = -EIO, .nvme_status = 0x281,
+	struct iou_result res = { .res = -EIO,
+				  .nvme_status = 0x281,
 				  .reason = IO_UNIFIED_REASON_NVME_STATUS };
 	char text[256], little[8];
 
@@ -69,8 +73,8 @@ int main(void)
 	ok(!iou_stat_name(9999), "a counter of the future");
 	ok(!iou_feature_name(63), "a feature of the future");
 	iou_region_strerror(&r, -EINVAL, text, sizeof(text));
-	ok(!strncmp(text, "cannot attach storage: Invalid argument: passthrough",
-		    52),
+	ok(!strncmp(text,
+		    "cannot attach storage: Invalid argument: passthrough", 52),
 	   "%s", text);
 	iou_strresult(&res, text, sizeof(text));
 	ok(strstr(text, "NVMe status 0x281"), "%s", text);

@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define FIVE_TUPLE_RULES	64
+#define FIVE_TUPLE_RULES 64
 
 /**
  * struct five_tuple_rule - what a packet must be like; zero = anything

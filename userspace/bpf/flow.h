@@ -19,9 +19,9 @@
 struct flow {
 	__be32 src[4];
 	__be32 dst[4];
-	__u16 src_port;	/* host byte order */
+	__u16 src_port; /* host byte order */
 	__u16 dst_port;
-	__u8 proto;	/* 0: not IP */
+	__u8 proto; /* 0: not IP */
 };
 
 struct vlan_tag {
@@ -29,8 +29,8 @@ struct vlan_tag {
 	__be16 proto;
 };
 
-#define FLOW_VLAN_TAGS		2
-#define FLOW_EXT_HEADERS	6
+#define FLOW_VLAN_TAGS 2
+#define FLOW_EXT_HEADERS 6
 
 static __always_inline void flow_ports(struct xdp_md *ctx, __u32 off,
 				       struct flow *flow)
@@ -66,7 +66,7 @@ static __always_inline int flow_ipv4(struct xdp_md *ctx, __u32 off,
 struct ext_header {
 	__u8 next;
 	__u8 len;
-	__be16 frag_off;	/* of a fragment header */
+	__be16 frag_off; /* of a fragment header */
 };
 
 static __always_inline int flow_ipv6(struct xdp_md *ctx, __u32 off,

@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define PLACER_LANES	16
+#define PLACER_LANES 16
 
 /**
  * struct placer_lane - what a lane was given

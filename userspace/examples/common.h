@@ -33,7 +33,8 @@ static inline void check(struct iou_region *r, int err, const char *what)
 
 static inline void recorder_open(struct recorder *x)
 {
-	struct iou_region_params params = { .frames = FRAMES, .ring = &x->ring };
+	struct iou_region_params params = { .frames = FRAMES,
+					    .ring = &x->ring };
 
 	x->fd = iou_open();
 	if (x->fd < 0 ||
@@ -51,7 +52,8 @@ static inline void recorder_open(struct recorder *x)
 static inline unsigned int recorder_target(struct recorder *x, const char *dev,
 					   uint64_t start, uint64_t len)
 {
-	struct iou_recording_text text = { .application = "io_unified example" };
+	struct iou_recording_text text = { .application =
+						   "io_unified example" };
 	int fd = open(dev, O_RDWR);
 	struct io_unified_attach st;
 
@@ -82,8 +84,10 @@ static inline struct iou_result recorder_run(struct recorder *x,
 	struct io_unified_desc *d;
 
 	memcpy(s.recording_id, x->rec.id, sizeof(s.recording_id));
-	check(&x->r, iou_attach_netdev(&x->r, if_nametoindex(interface), 0, 0,
-				       &x->net), interface);
+	check(&x->r,
+	      iou_attach_netdev(&x->r, if_nametoindex(interface), 0, 0,
+				&x->net),
+	      interface);
 	d = iou_prep_stream(io_uring_get_sqe(&x->ring), &x->r, &s, x->net.index,
 			    storage, x->r.frame_size, 1, FRAMES - 1);
 	if (prog_fd >= 0) {

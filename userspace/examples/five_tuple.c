@@ -19,7 +19,9 @@ static int parse_rule(char *text, struct five_tuple_rule *rule)
 	if (!port)
 		return -1;
 	memset(rule, 0, sizeof(*rule));
-	rule->proto = !strcmp(proto, "tcp") ? 6 : !strcmp(proto, "udp") ? 17 : 0;
+	rule->proto = !strcmp(proto, "tcp") ? 6 :
+		      !strcmp(proto, "udp") ? 17 :
+					      0;
 	if (strcmp(addr, "*")) {
 		rule->dst[2] = htonl(0xffff);
 		rule->dst_bits = 128;
@@ -58,7 +60,8 @@ int main(int argc, char **argv)
 	int i;
 
 	if (!skel || argc < 5) {
-		fprintf(stderr, "usage: five_tuple INTERFACE DEVICE PACKETS PROTO:ADDRESS:PORT...\n");
+		fprintf(stderr,
+			"usage: five_tuple INTERFACE DEVICE PACKETS PROTO:ADDRESS:PORT...\n");
 		return 2;
 	}
 	*(__u8 *)&skel->rodata->one_rule = 0;
@@ -79,9 +82,8 @@ int main(int argc, char **argv)
 	}
 	recorder_open(&x);
 	drive = recorder_target(&x, argv[2], 0, 0);
-	res = recorder_run(&x, argv[1],
-			   bpf_program__fd(skel->progs.five_tuple), drive,
-			   1 << 30, strtoull(argv[3], NULL, 10));
+	res = recorder_run(&x, argv[1], bpf_program__fd(skel->progs.five_tuple),
+			   drive, 1 << 30, strtoull(argv[3], NULL, 10));
 	print_counts(skel, argc - 4, argv + 4);
 	five_tuple_bpf__destroy(skel);
 	return recorder_close(&x, res);

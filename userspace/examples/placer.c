@@ -20,14 +20,15 @@ int main(int argc, char **argv)
 	int i;
 
 	if (!skel || lanes < 1 || lanes > PLACER_LANES) {
-		fprintf(stderr, "usage: placer INTERFACE DEVICE PACKETS LANES\n");
+		fprintf(stderr,
+			"usage: placer INTERFACE DEVICE PACKETS LANES\n");
 		return 2;
 	}
 	recorder_open(&x);
 	/* attachments are numbered in order: lane n is first + n */
 	for (i = 0; i < lanes; i++) {
-		unsigned int st = recorder_target(&x, argv[2], i * LANE_SIZE,
-						  LANE_SIZE);
+		unsigned int st =
+			recorder_target(&x, argv[2], i * LANE_SIZE, LANE_SIZE);
 
 		if (!i)
 			first = st;
@@ -37,7 +38,8 @@ int main(int argc, char **argv)
 	if (placer_bpf__load(skel))
 		return 1;
 	return recorder_close(&x,
-		recorder_run(&x, argv[1], bpf_program__fd(skel->progs.placer),
-			     first, LANE_SIZE - x.r.frame_size,
-			     strtoull(argv[3], NULL, 10)));
+			      recorder_run(&x, argv[1],
+					   bpf_program__fd(skel->progs.placer),
+					   first, LANE_SIZE - x.r.frame_size,
+					   strtoull(argv[3], NULL, 10)));
 }

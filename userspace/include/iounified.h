@@ -25,11 +25,11 @@
 extern "C" {
 #endif
 
-#define IOU_VERSION_MAJOR	0
-#define IOU_VERSION_MINOR	1
-#define IOU_VERSION		"0.1"
+#define IOU_VERSION_MAJOR 0
+#define IOU_VERSION_MINOR 1
+#define IOU_VERSION "0.1"
 
-#define IOU_DEVICE		"/dev/io_unified"
+#define IOU_DEVICE "/dev/io_unified"
 
 struct bpf_insn;
 struct sock_filter;
@@ -66,13 +66,13 @@ int iou_get_info(int fd, struct io_unified_info *info);
 
 /* iou_region_params.flags */
 /* memory of the module, not of this process */
-#define IOU_REGION_MODULE_MEMORY	(1u << 0)
+#define IOU_REGION_MODULE_MEMORY (1u << 0)
 /* fail with -ENOMEM rather than do without huge pages */
-#define IOU_REGION_REQUIRE_HUGE		(1u << 1)
+#define IOU_REGION_REQUIRE_HUGE (1u << 1)
 /* do not try reserved huge pages */
-#define IOU_REGION_NO_HUGE		(1u << 2)
+#define IOU_REGION_NO_HUGE (1u << 2)
 /* memory on iou_region_params.numa_node */
-#define IOU_REGION_NUMA			(1u << 3)
+#define IOU_REGION_NUMA (1u << 3)
 
 /**
  * enum iou_memory - the memory that a region was given
@@ -311,8 +311,8 @@ int iou_get_stats(struct iou_region *r, unsigned int kind, unsigned int index,
  */
 
 /* where an SQE of 128 bytes has room for 80 bytes of command */
-#define IOU_SQE_CMD_OFFSET	48
-#define IOU_SQE_SIZE		128
+#define IOU_SQE_CMD_OFFSET 48
+#define IOU_SQE_SIZE 128
 
 static inline void *iou_prep_cmd(struct io_uring_sqe *sqe,
 				 const struct iou_region *r, uint32_t cmd_op)
@@ -342,13 +342,13 @@ static inline void *iou_prep_cmd(struct io_uring_sqe *sqe,
  *
  * Return: the descriptor, everything else in it zero.
  */
-static inline struct io_unified_desc *
-iou_prep_op(struct io_uring_sqe *sqe, const struct iou_region *r, uint32_t ops,
-	    uint32_t flags, uint64_t addr, uint32_t len)
+static inline struct io_unified_desc *iou_prep_op(struct io_uring_sqe *sqe,
+						  const struct iou_region *r,
+						  uint32_t ops, uint32_t flags,
+						  uint64_t addr, uint32_t len)
 {
-	struct io_unified_cmd *cmd =
-		(struct io_unified_cmd *)iou_prep_cmd(sqe, r,
-						      IO_UNIFIED_CMD_OP);
+	struct io_unified_cmd *cmd = (struct io_unified_cmd *)iou_prep_cmd(
+		sqe, r, IO_UNIFIED_CMD_OP);
 
 	cmd->desc.addr = addr;
 	cmd->desc.len = len;
@@ -366,10 +366,11 @@ iou_prep_op(struct io_uring_sqe *sqe, const struct iou_region *r, uint32_t ops,
  * @len: bytes
  * @dev_offset: byte offset in the attachment's window
  */
-static inline struct io_unified_desc *
-iou_prep_read(struct io_uring_sqe *sqe, const struct iou_region *r,
-	      unsigned int storage, uint64_t addr, uint32_t len,
-	      uint64_t dev_offset)
+static inline struct io_unified_desc *iou_prep_read(struct io_uring_sqe *sqe,
+						    const struct iou_region *r,
+						    unsigned int storage,
+						    uint64_t addr, uint32_t len,
+						    uint64_t dev_offset)
 {
 	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NVME,
 						IO_UNIFIED_F_READ, addr, len);
@@ -407,9 +408,9 @@ iou_prep_write(struct io_uring_sqe *sqe, const struct iou_region *r,
  * @r: region
  * @storage: storage attachment
  */
-static inline struct io_unified_desc *
-iou_prep_flush(struct io_uring_sqe *sqe, const struct iou_region *r,
-	       unsigned int storage)
+static inline struct io_unified_desc *iou_prep_flush(struct io_uring_sqe *sqe,
+						     const struct iou_region *r,
+						     unsigned int storage)
 {
 	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NVME,
 						IO_UNIFIED_F_FLUSH, 0, 0);
@@ -426,12 +427,13 @@ iou_prep_flush(struct io_uring_sqe *sqe, const struct iou_region *r,
  * @addr: byte offset in the region; the 64 bytes before it are the op's too
  * @len: bytes
  */
-static inline struct io_unified_desc *
-iou_prep_bpf(struct io_uring_sqe *sqe, const struct iou_region *r,
-	     unsigned int bpf, uint64_t addr, uint32_t len)
+static inline struct io_unified_desc *iou_prep_bpf(struct io_uring_sqe *sqe,
+						   const struct iou_region *r,
+						   unsigned int bpf,
+						   uint64_t addr, uint32_t len)
 {
-	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_BPF, 0,
-						addr, len);
+	struct io_unified_desc *d =
+		iou_prep_op(sqe, r, IO_UNIFIED_OP_BPF, 0, addr, len);
 
 	d->bpf = (uint16_t)bpf;
 	return d;
@@ -447,14 +449,14 @@ iou_prep_bpf(struct io_uring_sqe *sqe, const struct iou_region *r,
  * The packet is at the frame's address + IO_UNIFIED_RES2_OFFSET(). Add a
  * program with iou_desc_set_bpf().
  */
-static inline struct io_unified_desc *
-iou_prep_rx(struct io_uring_sqe *sqe, const struct iou_region *r,
-	    unsigned int net, unsigned int frame)
+static inline struct io_unified_desc *iou_prep_rx(struct io_uring_sqe *sqe,
+						  const struct iou_region *r,
+						  unsigned int net,
+						  unsigned int frame)
 {
-	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NETWORK,
-						IO_UNIFIED_F_RX,
-						iou_frame_addr(r, frame),
-						r->frame_size);
+	struct io_unified_desc *d =
+		iou_prep_op(sqe, r, IO_UNIFIED_OP_NETWORK, IO_UNIFIED_F_RX,
+			    iou_frame_addr(r, frame), r->frame_size);
 
 	d->net = (uint16_t)net;
 	return d;
@@ -505,9 +507,8 @@ iou_prep_stream(struct io_uring_sqe *sqe, const struct iou_region *r,
 		unsigned int storage, uint64_t dev_offset, unsigned int frame,
 		unsigned int nr_frames)
 {
-	struct io_unified_cmd *cmd =
-		(struct io_unified_cmd *)iou_prep_cmd(sqe, r,
-						      IO_UNIFIED_CMD_STREAM);
+	struct io_unified_cmd *cmd = (struct io_unified_cmd *)iou_prep_cmd(
+		sqe, r, IO_UNIFIED_CMD_STREAM);
 
 	cmd->stream = (uint64_t)(uintptr_t)s;
 	cmd->desc.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
@@ -530,9 +531,8 @@ static inline void iou_prep_cancel(struct io_uring_sqe *sqe,
 				   const struct iou_region *r,
 				   uint64_t user_data)
 {
-	struct io_unified_cancel *c =
-		(struct io_unified_cancel *)iou_prep_cmd(sqe, r,
-							 IO_UNIFIED_CMD_CANCEL);
+	struct io_unified_cancel *c = (struct io_unified_cancel *)iou_prep_cmd(
+		sqe, r, IO_UNIFIED_CMD_CANCEL);
 
 	c->user_data = user_data;
 }
@@ -705,10 +705,11 @@ static inline void iou_cq_advance(const struct iou_region *r, unsigned int nr)
  *
  * Give them back afterwards with iou_cq_advance().
  */
-#define iou_for_each_cqe(r, head, cqe)                                        \
+#define iou_for_each_cqe(r, head, cqe)                                         \
 	for ((head) = (r)->ctrl->cq_cons;                                      \
-	     (head) != __atomic_load_n(&(r)->ctrl->cq_prod, __ATOMIC_ACQUIRE)  \
-	     && ((cqe) = &(r)->cq[(head) & ((r)->cq_entries - 1)], 1);         \
+	     (head) !=                                                         \
+		     __atomic_load_n(&(r)->ctrl->cq_prod, __ATOMIC_ACQUIRE) && \
+	     ((cqe) = &(r)->cq[(head) & ((r)->cq_entries - 1)], 1);            \
 	     (head)++)
 
 /* -------------------------------------------------------------------- words */
@@ -777,11 +778,11 @@ const char *iou_strresult(const struct iou_result *res, char *buf, size_t len);
 /* --------------------------------------------------------------- recordings */
 
 /* A packet takes a frame; these take one as well and count by other numbers. */
-#define IOU_RECORDING_SEQ_HEADER	(~0ull)
-#define IOU_RECORDING_SEQ_TRAILER	(~0ull - 1)
-#define IOU_RECORDING_SEQ_NONE		(~0ull - 2)
-#define IOU_RECORDING_FORMAT		1
-#define IOU_RECORDING_OPEN		(~0ull)
+#define IOU_RECORDING_SEQ_HEADER (~0ull)
+#define IOU_RECORDING_SEQ_TRAILER (~0ull - 1)
+#define IOU_RECORDING_SEQ_NONE (~0ull - 2)
+#define IOU_RECORDING_FORMAT 1
+#define IOU_RECORDING_OPEN (~0ull)
 
 /**
  * struct iou_recording_block - body of the local-use block in the header frame

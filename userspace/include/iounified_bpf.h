@@ -35,9 +35,9 @@
 #include <bpf/bpf_helpers.h>
 
 /* Verdicts. */
-#define IOU_KEEP	XDP_PASS	/* go on to the next stage */
-#define IOU_DROP	XDP_DROP	/* stop: counted as filtered, no error */
-#define IOU_FAIL	XDP_ABORTED	/* stop: counted as a fault, drop_bpf */
+#define IOU_KEEP XDP_PASS /* go on to the next stage */
+#define IOU_DROP XDP_DROP /* stop: counted as filtered, no error */
+#define IOU_FAIL XDP_ABORTED /* stop: counted as a fault, drop_bpf */
 
 /**
  * iou_ctl() - the control block of this run

@@ -47,7 +47,7 @@ static int write_all(const void *buf, size_t len)
 /* How far a walk over the frames has come. */
 struct walk {
 	const struct iou_recording *rec;
-	uint64_t next;	/* number of the frame to come; the header is 0 */
+	uint64_t next; /* number of the frame to come; the header is 0 */
 	bool trailer;
 };
 
@@ -99,17 +99,19 @@ static int copy_out(const struct window *win, const struct iou_recording *rec,
 			break;
 	}
 	if (total == IOU_RECORDING_OPEN) {
-		complain(IOU_EXIT_OK,
-			 "%s: the recording was not closed, its recorder runs or died: these are its first %llu packets",
-			 win->path,
-			 (unsigned long long)(walk.next - 1 - walk.trailer));
+		complain(
+			IOU_EXIT_OK,
+			"%s: the recording was not closed, its recorder runs or died: these are its first %llu packets",
+			win->path,
+			(unsigned long long)(walk.next - 1 - walk.trailer));
 		return 0;
 	}
 	if (at != total)
-		return complain(IOU_EXIT_DAMAGED,
-				"%s: the recording is damaged at byte %llu of %llu: what is before it was written",
-				win->path, (unsigned long long)at,
-				(unsigned long long)total);
+		return complain(
+			IOU_EXIT_DAMAGED,
+			"%s: the recording is damaged at byte %llu of %llu: what is before it was written",
+			win->path, (unsigned long long)at,
+			(unsigned long long)total);
 	return 0;
 }
 
@@ -133,14 +135,16 @@ static int cat(struct window *win)
 		err = copy_out(win, &rec, buf);
 		break;
 	case -EPROTO:
-		err = complain(IOU_EXIT_DAMAGED,
-			       "%s: there is a recording at byte %llu, but of another byte order or a later release: read it there",
-			       win->path, (unsigned long long)win->offset);
+		err = complain(
+			IOU_EXIT_DAMAGED,
+			"%s: there is a recording at byte %llu, but of another byte order or a later release: read it there",
+			win->path, (unsigned long long)win->offset);
 		break;
 	default:
-		err = complain(IOU_EXIT_NO_RECORDING,
-			       "%s: no recording begins at byte %llu: give the offset that it was made with",
-			       win->path, (unsigned long long)win->offset);
+		err = complain(
+			IOU_EXIT_NO_RECORDING,
+			"%s: no recording begins at byte %llu: give the offset that it was made with",
+			win->path, (unsigned long long)win->offset);
 	}
 out:
 	free(buf);
@@ -172,8 +176,9 @@ int cmd_cat(int argc, char **argv)
 				"'%s' is not DEVICE[,OFFSET[,SIZE]]: %s",
 				argv[optind], strerror(-err));
 	if (isatty(STDOUT_FILENO))
-		return complain(IOU_EXIT_USAGE,
-				"a recording is not for a terminal: pipe it, e.g. into 'tcpdump -r -'");
+		return complain(
+			IOU_EXIT_USAGE,
+			"a recording is not for a terminal: pipe it, e.g. into 'tcpdump -r -'");
 	err = window_open(&win, O_RDONLY);
 	if (err)
 		return err;

@@ -16,8 +16,8 @@ struct sock_filter {
 _Static_assert(sizeof(struct sock_filter) == sizeof(struct bpf_insn),
 	       "classic BPF has one layout");
 
-int filter_compile(const char *expression, struct sock_filter **out,
-		   size_t *nr, char *why, size_t len)
+int filter_compile(const char *expression, struct sock_filter **out, size_t *nr,
+		   char *why, size_t len)
 {
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 262144);
 	struct bpf_program prog;

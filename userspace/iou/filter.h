@@ -13,7 +13,7 @@ struct sock_filter;
  * or -1 with the reason in @why. Apart from its caller, for <pcap.h> and
  * <linux/bpf.h> both have a struct bpf_insn, and they differ.
  */
-int filter_compile(const char *expression, struct sock_filter **out,
-		   size_t *nr, char *why, size_t len);
+int filter_compile(const char *expression, struct sock_filter **out, size_t *nr,
+		   char *why, size_t len);
 
 #endif /* IOU_FILTER_H */

@@ -13,7 +13,7 @@
 
 #include "iou.h"
 
-#define MAX_FEATURES	64
+#define MAX_FEATURES 64
 
 static void help(FILE *f)
 {
@@ -185,7 +185,8 @@ static void print_features(uint64_t features, bool present)
 static void print_text(const struct io_unified_info *info,
 		       const struct utsname *u, const char *version)
 {
-	struct visitor v = { .file = text_file, .line = text_line,
+	struct visitor v = { .file = text_file,
+			     .line = text_line,
 			     .file_end = text_end };
 	char size[32];
 
@@ -211,8 +212,10 @@ static void print_json(const struct io_unified_info *info,
 		       const struct utsname *u, const char *version)
 {
 	struct json j = { .f = stdout };
-	struct visitor v = { .file = json_file, .line = json_line,
-			     .file_end = json_file_end, .json = &j };
+	struct visitor v = { .file = json_file,
+			     .line = json_line,
+			     .file_end = json_file_end,
+			     .json = &j };
 	const char *name;
 	unsigned int bit;
 
@@ -265,9 +268,10 @@ int cmd_info(int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return complain(IOU_EXIT_USAGE,
-				"info takes no argument '%s': see 'iou info --help'",
-				argv[optind]);
+		return complain(
+			IOU_EXIT_USAGE,
+			"info takes no argument '%s': see 'iou info --help'",
+			argv[optind]);
 	err = open_device(&fd);
 	if (err)
 		return err;

@@ -9,12 +9,12 @@
 /* Exit codes, documented in iou(1). */
 enum iou_exit {
 	IOU_EXIT_OK = 0,
-	IOU_EXIT_FAIL = 1,		/* something failed on the way */
-	IOU_EXIT_USAGE = 2,		/* wrong options */
-	IOU_EXIT_NO_RECORDING = 3,	/* cat: nothing recorded there */
-	IOU_EXIT_DAMAGED = 4,		/* cat: recording is not whole */
-	IOU_EXIT_REFUSED = 5,		/* target is in use or holds other data */
-	IOU_EXIT_UNAVAILABLE = 6,	/* no module, no right, no such path */
+	IOU_EXIT_FAIL = 1, /* something failed on the way */
+	IOU_EXIT_USAGE = 2, /* wrong options */
+	IOU_EXIT_NO_RECORDING = 3, /* cat: nothing recorded there */
+	IOU_EXIT_DAMAGED = 4, /* cat: recording is not whole */
+	IOU_EXIT_REFUSED = 5, /* target is in use or holds other data */
+	IOU_EXIT_UNAVAILABLE = 6, /* no module, no right, no such path */
 };
 
 int cmd_info(int argc, char **argv);
@@ -32,8 +32,8 @@ int bad_option(char **argv, int c);
 int open_device(int *fd);
 
 /* units.c: 0, or -EINVAL, -ERANGE */
-int parse_size(const char *s, uint64_t *out);	  /* 512, 4K, 1.5G */
-int parse_duration(const char *s, uint64_t *ns);  /* 500ms, 10, 10s, 5m, 1h */
+int parse_size(const char *s, uint64_t *out); /* 512, 4K, 1.5G */
+int parse_duration(const char *s, uint64_t *ns); /* 500ms, 10, 10s, 5m, 1h */
 int parse_count(const char *s, uint64_t *out);
 /* "1.5 GiB"; @buf of 16 bytes at least */
 const char *format_size(uint64_t n, char *buf, size_t len);

@@ -18,17 +18,19 @@ int netdev_parse(struct netdev *n, const char *arg)
 	memset(n, 0, sizeof(*n));
 	if (colon) {
 		if (parse_count(colon + 1, &queue) || queue > UINT32_MAX)
-			return complain(IOU_EXIT_USAGE,
-					"'%s' is not INTERFACE[:QUEUE]: '%s' is no number",
-					arg, colon + 1);
+			return complain(
+				IOU_EXIT_USAGE,
+				"'%s' is not INTERFACE[:QUEUE]: '%s' is no number",
+				arg, colon + 1);
 		n->queue = (unsigned int)queue;
 		n->queue_given = true;
 		len = (size_t)(colon - arg);
 	}
 	if (!len || len >= sizeof(n->name))
-		return complain(IOU_EXIT_USAGE,
-				"'%s' is not INTERFACE[:QUEUE]: the name is empty or too long",
-				arg);
+		return complain(
+			IOU_EXIT_USAGE,
+			"'%s' is not INTERFACE[:QUEUE]: the name is empty or too long",
+			arg);
 	memcpy(n->name, arg, len);
 	n->ifindex = if_nametoindex(n->name);
 	if (!n->ifindex)

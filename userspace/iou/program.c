@@ -87,14 +87,16 @@ int program_open(struct program *p, const char *spec)
 	}
 	p->prog = pick(p->obj, name);
 	if (!p->prog)
-		err = complain(IOU_EXIT_USAGE,
-			       name ? "%s has no program '%s'" :
-				      "%s has no program of type XDP: put one in section \"xdp\"",
-			       file, name);
+		err = complain(
+			IOU_EXIT_USAGE,
+			name ? "%s has no program '%s'" :
+			       "%s has no program of type XDP: put one in section \"xdp\"",
+			file, name);
 	else if (!is_xdp(p->prog))
-		err = complain(IOU_EXIT_USAGE,
-			       "%s: program '%s' is not of type XDP: put it in section \"xdp\"",
-			       file, bpf_program__name(p->prog));
+		err = complain(
+			IOU_EXIT_USAGE,
+			"%s: program '%s' is not of type XDP: put it in section \"xdp\"",
+			file, bpf_program__name(p->prog));
 	/* others in the same file may need what is not there */
 	bpf_object__for_each_program(prog, p->obj)
 		bpf_program__set_autoload(prog, prog == p->prog);
@@ -251,13 +253,15 @@ int program_set(struct program *p, const char *assignment)
 	memcpy(name, assignment, len);
 	name[len] = 0;
 	if (!find_constant(p, name, &c))
-		return complain(IOU_EXIT_USAGE,
-				"%s has no constant '%s': declare it 'const volatile', and compile with -g",
-				p->file, name);
+		return complain(
+			IOU_EXIT_USAGE,
+			"%s has no constant '%s': declare it 'const volatile', and compile with -g",
+			p->file, name);
 	if (!set_text(&c, equals + 1))
-		return complain(IOU_EXIT_USAGE,
-				"'%s' does not fit constant '%s' of %u bytes: give a number, or an address for 4 or 16 bytes",
-				equals + 1, name, c.size);
+		return complain(
+			IOU_EXIT_USAGE,
+			"'%s' does not fit constant '%s' of %u bytes: give a number, or an address for 4 or 16 bytes",
+			equals + 1, name, c.size);
 	return 0;
 }
 
@@ -279,12 +283,11 @@ int program_set_number(struct program *p, const char *name,
 
 static int refused(int err, const char *what)
 {
-	return complain(
-		err == -EPERM ? IOU_EXIT_UNAVAILABLE : IOU_EXIT_USAGE,
-		"cannot load %s: %s: %s", what, strerror(-err),
-		err == -EPERM ?
-			"it needs CAP_BPF and CAP_NET_ADMIN, or root" :
-			"the kernel refused it, --verbose shows why");
+	return complain(err == -EPERM ? IOU_EXIT_UNAVAILABLE : IOU_EXIT_USAGE,
+			"cannot load %s: %s: %s", what, strerror(-err),
+			err == -EPERM ?
+				"it needs CAP_BPF and CAP_NET_ADMIN, or root" :
+				"the kernel refused it, --verbose shows why");
 }
 
 int program_load(struct program *p)
@@ -299,8 +302,7 @@ int program_load(struct program *p)
 
 static int load_insns(const struct bpf_insn *insns, size_t nr)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, opts,
-		    .expected_attach_type = BPF_XDP);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_XDP);
 	char *log;
 	int fd;
 

@@ -10,7 +10,7 @@ struct bpf_program;
 struct json;
 
 struct program {
-	struct bpf_object *obj;	/* NULL: from a filter expression */
+	struct bpf_object *obj; /* NULL: from a filter expression */
 	struct bpf_program *prog;
 	const char *file;
 	int fd;

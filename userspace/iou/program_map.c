@@ -95,8 +95,7 @@ static void show(struct json *json, const struct btf *btf, uint32_t id,
 	int i;
 
 	if (btf && id)
-		t = btf__type_by_id(btf,
-				    (uint32_t)btf__resolve_type(btf, id));
+		t = btf__type_by_id(btf, (uint32_t)btf__resolve_type(btf, id));
 	if (t && is_number(btf, id, &len) && len <= size) {
 		show_number(json, name, load_number(p, len));
 		return;

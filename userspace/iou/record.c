@@ -17,8 +17,8 @@
 
 #include "record.h"
 
-#define NSEC		1000000000ull
-#define FIRST_FRAME	1	/* of the stream; frame 0 is for headers */
+#define NSEC 1000000000ull
+#define FIRST_FRAME 1 /* of the stream; frame 0 is for headers */
 
 enum tag { TAG_STREAM = 1, TAG_SIGNAL, TAG_CANCEL };
 
@@ -34,10 +34,9 @@ static int region_failed(struct recorder *r, int err, const char *what)
 {
 	char text[640];
 
-	return complain(err == -EINVAL ? IOU_EXIT_FAIL : IOU_EXIT_UNAVAILABLE,
-			"%s: %s", what,
-			iou_region_strerror(&r->region, err, text,
-					    sizeof(text)));
+	return complain(
+		err == -EINVAL ? IOU_EXIT_FAIL : IOU_EXIT_UNAVAILABLE, "%s: %s",
+		what, iou_region_strerror(&r->region, err, text, sizeof(text)));
 }
 
 /* ------------------------------------------------------------------- setup */
@@ -63,25 +62,29 @@ static int open_target(struct options *o, unsigned int n)
 	if (err)
 		return err;
 	if (!w->is_block)
-		return complain(IOU_EXIT_USAGE,
-				"%s is not a block device: for a file, 'losetup' makes one of it",
-				again.path);
+		return complain(
+			IOU_EXIT_USAGE,
+			"%s is not a block device: for a file, 'losetup' makes one of it",
+			again.path);
 	for (i = 0; i < n; i++)
 		if (overlap(&o->target[i], w))
-			return complain(IOU_EXIT_USAGE,
-					"--to %s,%llu overlaps --to %s,%llu",
-					w->path, (unsigned long long)w->offset,
-					o->target[i].path,
-					(unsigned long long)o->target[i].offset);
+			return complain(
+				IOU_EXIT_USAGE,
+				"--to %s,%llu overlaps --to %s,%llu", w->path,
+				(unsigned long long)w->offset,
+				o->target[i].path,
+				(unsigned long long)o->target[i].offset);
 	if (w->block_size > o->frame_size)
-		return complain(IOU_EXIT_USAGE,
-				"%s has blocks of %u bytes: use a --frame-size of as many at least",
-				w->path, w->block_size);
+		return complain(
+			IOU_EXIT_USAGE,
+			"%s has blocks of %u bytes: use a --frame-size of as many at least",
+			w->path, w->block_size);
 	/* header, one packet, trailer */
 	if (w->size < 3 * o->frame_size)
-		return complain(IOU_EXIT_USAGE,
-				"%s: %llu bytes are too few, a recording needs three frames",
-				w->path, (unsigned long long)w->size);
+		return complain(
+			IOU_EXIT_USAGE,
+			"%s: %llu bytes are too few, a recording needs three frames",
+			w->path, (unsigned long long)w->size);
 	return o->force ? 0 : window_check_free(w);
 }
 
@@ -103,11 +106,12 @@ static int make_ring(struct recorder *r)
 	int err = io_uring_queue_init(8, &r->ring, flags);
 
 	if (err)
-		return complain(IOU_EXIT_UNAVAILABLE,
-				"cannot make an io_uring: %s%s", strerror(-err),
-				err == -EPERM ?
-					": see sysctl kernel.io_uring_disabled" :
-					"");
+		return complain(
+			IOU_EXIT_UNAVAILABLE, "cannot make an io_uring: %s%s",
+			strerror(-err),
+			err == -EPERM ?
+				": see sysctl kernel.io_uring_disabled" :
+				"");
 	r->ring_up = true;
 	return 0;
 }
@@ -137,9 +141,8 @@ static int attach_targets(struct recorder *r)
 		struct target *t = &r->target[i];
 
 		err = iou_attach_storage(&r->region, t->window->fd,
-					 r->o->storage_flags,
-					 t->window->offset, t->window->size,
-					 &t->attach);
+					 r->o->storage_flags, t->window->offset,
+					 t->window->size, &t->attach);
 		if (err)
 			return region_failed(r, err, t->window->path);
 	}
@@ -282,8 +285,8 @@ int record_stats(struct recorder *r)
 		t->packets = (now.counters[IO_UNIFIED_STAT_WRITTEN_BYTES] -
 			      t->bytes_before) /
 			     r->region.frame_size;
-		t->writes = now.counters[IO_UNIFIED_STAT_WRITES] -
-			    t->writes_before;
+		t->writes =
+			now.counters[IO_UNIFIED_STAT_WRITES] - t->writes_before;
 		r->stats[IO_UNIFIED_STAT_WRITTEN_PACKETS] += t->packets;
 		r->stats[IO_UNIFIED_STAT_WRITTEN_BYTES] +=
 			t->packets * r->region.frame_size;
@@ -479,8 +482,9 @@ static int run(struct recorder *r)
 		if (tag == TAG_STREAM)
 			return 0;
 		if (tag == TAG_SIGNAL && !on_signal(r))
-			return complain(IOU_EXIT_FAIL,
-					"interrupted twice: the recording is left open, 'iou cat' gives what is whole");
+			return complain(
+				IOU_EXIT_FAIL,
+				"interrupted twice: the recording is left open, 'iou cat' gives what is whole");
 	}
 }
 

@@ -8,8 +8,8 @@
 #include "program.h"
 #include "window.h"
 
-#define MAX_TARGETS	16
-#define MAX_REPEATED	32	/* --set and --dump-map, each */
+#define MAX_TARGETS 16
+#define MAX_REPEATED 32 /* --set and --dump-map, each */
 
 struct options {
 	struct netdev net;
@@ -79,8 +79,8 @@ struct recorder {
 	int promisc_fd;
 	int signal_fd;
 	struct io_unified_stream stream;
-	uint64_t start_ns;	/* since 1970 */
-	uint64_t began_ns;	/* monotonic */
+	uint64_t start_ns; /* since 1970 */
+	uint64_t began_ns; /* monotonic */
 	uint64_t ended_ns;
 	/* of the queue: when the stream began, and now less that */
 	struct io_unified_stats before;

@@ -37,14 +37,14 @@ static int do_io(struct recorder *r, const struct target *t, enum io io,
 	}
 	res = iou_submit_and_wait(&r->ring);
 	if (res.res < 0)
-		return complain(IOU_EXIT_FAIL, "cannot %s %s at byte %llu: %s",
-				io == IO_READ  ? "read" :
-				io == IO_WRITE ? "write" :
-						 "flush",
-				t->window->path,
-				(unsigned long long)(t->window->offset +
-						     offset),
-				iou_strresult(&res, text, sizeof(text)));
+		return complain(
+			IOU_EXIT_FAIL, "cannot %s %s at byte %llu: %s",
+			io == IO_READ  ? "read" :
+			io == IO_WRITE ? "write" :
+					 "flush",
+			t->window->path,
+			(unsigned long long)(t->window->offset + offset),
+			iou_strresult(&res, text, sizeof(text)));
 	return 0;
 }
 
@@ -67,8 +67,9 @@ static int make_header(struct recorder *r, struct target *t)
 		 r->o->net.queue, iou_strpath(r->net.path));
 	if (iou_recording_header(&t->rec, &text,
 				 iou_frame(&r->region, SCRATCH)))
-		return complain(IOU_EXIT_USAGE,
-				"the filter expression is too long to be kept in the recording: use a larger --frame-size");
+		return complain(
+			IOU_EXIT_USAGE,
+			"the filter expression is too long to be kept in the recording: use a larger --frame-size");
 	return 0;
 }
 
@@ -111,10 +112,10 @@ static int verify_last(struct recorder *r, const struct target *t)
 		return err;
 	seq = iou_recording_seq(&t->rec, iou_frame(&r->region, SCRATCH));
 	if (seq != t->packets - 1)
-		return complain(IOU_EXIT_FAIL,
-				"%s: packet %llu is not where it should be: the recording is left open, 'iou cat' gives what is whole",
-				t->window->path,
-				(unsigned long long)t->packets - 1);
+		return complain(
+			IOU_EXIT_FAIL,
+			"%s: packet %llu is not where it should be: the recording is left open, 'iou cat' gives what is whole",
+			t->window->path, (unsigned long long)t->packets - 1);
 	return 0;
 }
 
@@ -132,8 +133,7 @@ static void totals_of(const struct recorder *r, const struct target *t,
 	totals->if_dropped = nic;
 	totals->os_dropped = all - nic;
 	totals->accepted = s[IO_UNIFIED_STAT_WRITTEN_PACKETS];
-	totals->received = totals->accepted + all +
-			   s[IO_UNIFIED_STAT_FILTERED];
+	totals->received = totals->accepted + all + s[IO_UNIFIED_STAT_FILTERED];
 }
 
 static int close_target(struct recorder *r, struct target *t)
@@ -145,8 +145,7 @@ static int close_target(struct recorder *r, struct target *t)
 	if (err)
 		return err;
 	totals_of(r, t, &totals);
-	iou_recording_trailer(&t->rec, &totals,
-			      iou_frame(&r->region, SCRATCH));
+	iou_recording_trailer(&t->rec, &totals, iou_frame(&r->region, SCRATCH));
 	err = do_io(r, t, IO_WRITE, (t->packets + 1) * t->rec.frame_size);
 	/* the header promises what must be on the medium before it is */
 	if (!err)

@@ -144,8 +144,7 @@ static int add_target(struct options *o, const char *value)
 
 static int choose_rx(struct options *o, const char *value)
 {
-	o->net_flags &= ~(IO_UNIFIED_ATTACH_XSK |
-			  IO_UNIFIED_ATTACH_RX_HANDLER);
+	o->net_flags &= ~(IO_UNIFIED_ATTACH_XSK | IO_UNIFIED_ATTACH_RX_HANDLER);
 	if (!strcmp(value, "xsk"))
 		o->net_flags |= IO_UNIFIED_ATTACH_XSK;
 	else if (!strcmp(value, "handler"))
@@ -163,7 +162,8 @@ static int choose_io(struct options *o, const char *value)
 	else if (!strcmp(value, "bio"))
 		o->storage_flags = IO_UNIFIED_ATTACH_BIO;
 	else if (strcmp(value, "auto"))
-		return bad_value("io", value, "is not auto, passthrough or bio");
+		return bad_value("io", value,
+				 "is not auto, passthrough or bio");
 	return 0;
 }
 
@@ -268,8 +268,9 @@ static int check(struct options *o)
 			    o->frame_size;
 	/* cmd.desc.len has 32 bits */
 	if (o->frames < 64 || o->frames * o->frame_size > UINT32_MAX)
-		return complain(IOU_EXIT_USAGE,
-				"--memory must hold 64 frames at least, and less than 4 GiB");
+		return complain(
+			IOU_EXIT_USAGE,
+			"--memory must hold 64 frames at least, and less than 4 GiB");
 	return 0;
 }
 
@@ -294,8 +295,9 @@ int record_parse(struct options *o, int argc, char **argv, bool *done)
 			return err;
 	}
 	if (optind < argc)
-		return complain(IOU_EXIT_USAGE,
-				"record takes no argument '%s': see 'iou record --help'",
-				argv[optind]);
+		return complain(
+			IOU_EXIT_USAGE,
+			"record takes no argument '%s': see 'iou record --help'",
+			argv[optind]);
 	return check(o);
 }

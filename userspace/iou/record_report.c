@@ -13,9 +13,9 @@ static const unsigned int drops[] = {
 #define NR_DROPS (sizeof(drops) / sizeof(drops[0]))
 
 static const char *const ends[] = {
-	[END_NONE] = "error",	       [END_SIGNAL] = "signal",
-	[END_DURATION] = "duration",   [END_COUNT] = "count",
-	[END_FULL] = "full",	       [END_ERROR] = "error",
+	[END_NONE] = "error",	     [END_SIGNAL] = "signal",
+	[END_DURATION] = "duration", [END_COUNT] = "count",
+	[END_FULL] = "full",	     [END_ERROR] = "error",
 };
 
 uint64_t record_dropped(const struct recorder *r)
@@ -120,11 +120,13 @@ void report_totals(const struct recorder *r)
 		report_progress(r, r->ended_ns);
 		if (o->nr_targets > 1)
 			for (i = 0; i < o->nr_targets; i++)
-				fprintf(stderr, "        %s,%llu: %llu packets\n",
+				fprintf(stderr,
+					"        %s,%llu: %llu packets\n",
 					r->target[i].window->path,
-					(unsigned long long)
-						r->target[i].window->offset,
-					(unsigned long long)r->target[i].packets);
+					(unsigned long long)r->target[i]
+						.window->offset,
+					(unsigned long long)r->target[i]
+						.packets);
 	}
 	/* asked for by name, so in quiet too */
 	if (!o->json)

@@ -12,7 +12,7 @@
 #include "window.h"
 
 /* Superblocks and tables of the usual formats are within this of either end. */
-#define CHECK_SIZE	(128u << 10)
+#define CHECK_SIZE (128u << 10)
 
 int window_parse(struct window *w, const char *arg)
 {
@@ -100,9 +100,10 @@ int window_open(struct window *w, int flags)
 	w->fd = open_direct(w->path, flags);
 	if (w->fd < 0) {
 		if (errno == EBUSY)
-			return complain(IOU_EXIT_REFUSED,
-					"%s is in use: unmount it, or end what holds it ('lsblk' and 'fuser' tell)",
-					w->path);
+			return complain(
+				IOU_EXIT_REFUSED,
+				"%s is in use: unmount it, or end what holds it ('lsblk' and 'fuser' tell)",
+				w->path);
 		return complain(errno == EACCES || errno == EPERM ?
 					IOU_EXIT_UNAVAILABLE :
 					IOU_EXIT_FAIL,
@@ -113,19 +114,21 @@ int window_open(struct window *w, int flags)
 		err = complain(IOU_EXIT_FAIL, "cannot learn the size of %s: %s",
 			       w->path, strerror(-err));
 	else if (w->offset % w->block_size || w->size % w->block_size)
-		err = complain(IOU_EXIT_USAGE,
-			       "%s: offset and size must be multiples of its block size, %u",
-			       w->path, w->block_size);
+		err = complain(
+			IOU_EXIT_USAGE,
+			"%s: offset and size must be multiples of its block size, %u",
+			w->path, w->block_size);
 	else if (w->offset >= size)
 		err = complain(IOU_EXIT_USAGE,
-			       "%s: offset %llu is past its end, %llu",
-			       w->path, (unsigned long long)w->offset,
+			       "%s: offset %llu is past its end, %llu", w->path,
+			       (unsigned long long)w->offset,
 			       (unsigned long long)size);
 	else if (w->size > size - w->offset)
-		err = complain(IOU_EXIT_USAGE,
-			       "%s: only %llu bytes are left behind offset %llu",
-			       w->path, (unsigned long long)(size - w->offset),
-			       (unsigned long long)w->offset);
+		err = complain(
+			IOU_EXIT_USAGE,
+			"%s: only %llu bytes are left behind offset %llu",
+			w->path, (unsigned long long)(size - w->offset),
+			(unsigned long long)w->offset);
 	else if (!w->size)
 		w->size = size - w->offset;
 	if (err)
@@ -186,14 +189,16 @@ static int check_range(const struct window *w, unsigned char *buf, uint64_t at,
 	if (all_zero(buf, (size_t)n) ||
 	    (recorded && iou_recording_is_frame(buf, (size_t)n)))
 		return 0;
-	return complain(IOU_EXIT_REFUSED,
-			"%s holds data at byte %llu that is no recording: use --force to overwrite it, or another device",
-			w->path, (unsigned long long)at);
+	return complain(
+		IOU_EXIT_REFUSED,
+		"%s holds data at byte %llu that is no recording: use --force to overwrite it, or another device",
+		w->path, (unsigned long long)at);
 }
 
 int window_check_free(const struct window *w)
 {
 	uint64_t len = w->size < CHECK_SIZE ? w->size : CHECK_SIZE;
+	uint64_t before = w->offset < CHECK_SIZE ? w->offset : CHECK_SIZE;
 	uint64_t last = w->offset + w->size - len;
 	unsigned char *buf = aligned_alloc(4096, CHECK_SIZE);
 	ssize_t n;
@@ -203,8 +208,8 @@ int window_check_free(const struct window *w)
 		return complain(IOU_EXIT_FAIL, "out of memory");
 	/* a table at the device's start speaks for all of it */
 	if (w->offset)
-		err = check_range(w, buf, 0,
-				  w->offset < len ? w->offset : len, true);
+		err = check_range(w, buf, 0, w->offset < len ? w->offset : len,
+				  true);
 	if (!err)
 		err = check_range(w, buf, w->offset, len, true);
 	/* what an earlier recording left at the end is no reason to refuse */

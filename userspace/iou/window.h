@@ -8,12 +8,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define WINDOW_HEAD	65536	/* the largest frame: a header is within it */
+#define WINDOW_HEAD 65536 /* the largest frame: a header is within it */
 
 struct window {
 	char path[PATH_MAX];
 	uint64_t offset;
-	uint64_t size;		/* once open never 0 */
+	uint64_t size; /* once open never 0 */
 	uint32_t block_size;
 	bool is_block;
 	dev_t device;

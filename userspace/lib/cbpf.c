@@ -28,11 +28,11 @@ enum {
 };
 
 /* The verifier follows packet pointers this far. */
-#define MAX_OFFSET	0xffffu
-#define MAX_FILTER	BPF_MAXINSNS
+#define MAX_OFFSET 0xffffu
+#define MAX_FILTER BPF_MAXINSNS
 
 /* Where a jump goes: a classic instruction, or the common "return 0". */
-#define TO_DROP		MAX_FILTER
+#define TO_DROP MAX_FILTER
 
 struct translation {
 	const struct sock_filter *filter;
@@ -40,7 +40,7 @@ struct translation {
 	struct bpf_insn *insns;
 	size_t room;
 	size_t at;
-	uint32_t start[MAX_FILTER + 1];	/* of a classic instruction; [TO_DROP] */
+	uint32_t start[MAX_FILTER + 1]; /* of a classic instruction; [TO_DROP] */
 	bool reached[MAX_FILTER + 1];
 	bool second_pass;
 	uint32_t mem_used;
@@ -156,8 +156,9 @@ static int emit_bounds(struct translation *t, uint32_t k, unsigned int size,
 		       bool indexed)
 {
 	if (k >= (uint32_t)SKF_AD_OFF)
-		return refuse(t, -EOPNOTSUPP,
-			      "it asks for what only Linux sockets know (ancillary data)");
+		return refuse(
+			t, -EOPNOTSUPP,
+			"it asks for what only Linux sockets know (ancillary data)");
 	if (k >= (uint32_t)SKF_LL_OFF)
 		return refuse(t, -EOPNOTSUPP,
 			      "it uses offsets relative to a socket's headers");
@@ -235,10 +236,11 @@ static int translate_load(struct translation *t, const struct sock_filter *f)
 static int translate_store(struct translation *t, const struct sock_filter *f)
 {
 	if ((f->code != BPF_ST && f->code != BPF_STX) || f->k >= BPF_MEMWORDS)
-		return refuse(t, -EINVAL, "it has an unknown store instruction");
+		return refuse(t, -EINVAL,
+			      "it has an unknown store instruction");
 	t->mem_used |= 1u << f->k;
-	emit(t, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, f->code == BPF_ST ? A : X,
-	     mem_slot(f->k), 0);
+	emit(t, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10,
+	     f->code == BPF_ST ? A : X, mem_slot(f->k), 0);
 	return 0;
 }
 
@@ -305,15 +307,15 @@ static int translate_jump(struct translation *t, const struct sock_filter *f,
 		emit_jump(t, BPF_JMP | BPF_JA, 0, 0, 0, i + 1 + f->k);
 		return 0;
 	}
-	if (f->code & ~0xff || (op != BPF_JEQ && op != BPF_JGT &&
-				op != BPF_JGE && op != BPF_JSET))
+	if (f->code & ~0xff ||
+	    (op != BPF_JEQ && op != BPF_JGT && op != BPF_JGE && op != BPF_JSET))
 		return refuse(t, -EINVAL, "it has an unknown jump instruction");
 	if (yes >= t->nr || no >= t->nr)
 		return refuse(t, -EINVAL, "it jumps past its end");
 	/* without a choice: the verifier calls what a constant skips dead */
 	if (yes != no)
-		emit_jump(t, BPF_JMP32 | op | BPF_SRC(f->code), A,
-			  by_x ? X : 0, by_x ? 0 : f->k, yes);
+		emit_jump(t, BPF_JMP32 | op | BPF_SRC(f->code), A, by_x ? X : 0,
+			  by_x ? 0 : f->k, yes);
 	t->reached[no] = true;
 	if (no != i + 1)
 		emit_jump(t, BPF_JMP | BPF_JA, 0, 0, 0, no);

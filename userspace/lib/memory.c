@@ -37,8 +37,8 @@ static void *map_aligned(int fd, size_t size)
 {
 	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
 	size_t span = size + IOU_HUGE_PAGE;
-	unsigned char *p = mmap(NULL, span, PROT_NONE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p =
+		mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned char *base;
 	size_t head;
 
@@ -80,8 +80,8 @@ static int map_huge(struct iou_region *r, const struct iou_region_params *p,
 	void *base;
 	int fd, err;
 
-	fd = memfd_create("io_unified", MFD_CLOEXEC | MFD_HUGETLB |
-						MFD_HUGE_2MB);
+	fd = memfd_create("io_unified",
+			  MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)size)) {
@@ -145,7 +145,8 @@ int iou_memory_get(struct iou_region *r, const struct iou_region_params *p,
 	int err;
 
 	if (!(p->flags & IOU_REGION_NO_HUGE)) {
-		r->step = "get huge pages of 2 MiB (more come with sysctl vm.nr_hugepages)";
+		r->step =
+			"get huge pages of 2 MiB (more come with sysctl vm.nr_hugepages)";
 		err = map_huge(r, p, rounded);
 		if (!err || (p->flags & IOU_REGION_REQUIRE_HUGE))
 			return err;

@@ -14,29 +14,29 @@
 
 #include "internal.h"
 
-#define SHB_TYPE		0x0a0d0d0au
-#define IDB_TYPE		1u
-#define ISB_TYPE		5u
-#define BYTE_ORDER_MAGIC	0x1a2b3c4du
-#define BYTE_ORDER_SWAPPED	0x4d3c2b1au
-#define LINKTYPE_ETHERNET	1u
+#define SHB_TYPE 0x0a0d0d0au
+#define IDB_TYPE 1u
+#define ISB_TYPE 5u
+#define BYTE_ORDER_MAGIC 0x1a2b3c4du
+#define BYTE_ORDER_SWAPPED 0x4d3c2b1au
+#define LINKTYPE_ETHERNET 1u
 
 /* options: numbers are per block type */
-#define OPT_END			0
-#define SHB_HARDWARE		2
-#define SHB_OS			3
-#define SHB_USERAPPL		4
-#define IF_NAME			2
-#define IF_DESCRIPTION		3
-#define IF_TSRESOL		9
-#define IF_FILTER		11
-#define ISB_STARTTIME		2
-#define ISB_ENDTIME		3
-#define ISB_IFRECV		4
-#define ISB_IFDROP		5
-#define ISB_FILTERACCEPT	6
-#define ISB_OSDROP		7
-#define ISB_USRDELIV		8
+#define OPT_END 0
+#define SHB_HARDWARE 2
+#define SHB_OS 3
+#define SHB_USERAPPL 4
+#define IF_NAME 2
+#define IF_DESCRIPTION 3
+#define IF_TSRESOL 9
+#define IF_FILTER 11
+#define ISB_STARTTIME 2
+#define ISB_ENDTIME 3
+#define ISB_IFRECV 4
+#define ISB_IFDROP 5
+#define ISB_FILTERACCEPT 6
+#define ISB_OSDROP 7
+#define ISB_USRDELIV 8
 
 struct shb {
 	uint32_t type;

@@ -7,8 +7,8 @@
 
 #include "internal.h"
 
-#define KNOWN_FLAGS                                             \
-	(IOU_REGION_MODULE_MEMORY | IOU_REGION_REQUIRE_HUGE |   \
+#define KNOWN_FLAGS                                           \
+	(IOU_REGION_MODULE_MEMORY | IOU_REGION_REQUIRE_HUGE | \
 	 IOU_REGION_NO_HUGE | IOU_REGION_NUMA)
 
 static int fail(struct iou_region *r, const char *step, unsigned int reason,
@@ -35,11 +35,10 @@ static size_t page_align(size_t n)
 static int wanted_size(struct iou_region *r, const struct iou_region_params *p,
 		       const struct io_unified_region_reg *reg, size_t *size)
 {
-	size_t rings = page_align(IO_UNIFIED_CTRL_SIZE) +
-		       page_align(reg->sq_entries *
-				  sizeof(struct io_unified_desc)) +
-		       page_align(reg->cq_entries *
-				  sizeof(struct io_unified_cqe));
+	size_t rings =
+		page_align(IO_UNIFIED_CTRL_SIZE) +
+		page_align(reg->sq_entries * sizeof(struct io_unified_desc)) +
+		page_align(reg->cq_entries * sizeof(struct io_unified_cqe));
 	size_t data;
 
 	if (!p->frames)
@@ -131,7 +130,7 @@ int iou_region_init(struct iou_region *r, int fd,
 		.frame_size = p->frame_size ? p->frame_size : 4096,
 		.uring_fd = p->ring ? p->ring->ring_fd : -1,
 		.nvme_fd = -1,
-		.numa_node = p->flags & IOU_REGION_NUMA ? p->numa_node : -1,
+		.numa_node = (p->flags & IOU_REGION_NUMA) ? p->numa_node : -1,
 	};
 	int err;
 

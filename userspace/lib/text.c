@@ -118,8 +118,7 @@ static const char *const reasons[] = {
 		"the BPF program returned XDP_REDIRECT: choose the sink through the control block",
 	[IO_UNIFIED_REASON_BPF_TX] =
 		"the BPF program returned XDP_TX, but the op has nothing to send with",
-	[IO_UNIFIED_REASON_BPF_DROP] =
-		"the BPF program dropped the packet",
+	[IO_UNIFIED_REASON_BPF_DROP] = "the BPF program dropped the packet",
 	[IO_UNIFIED_REASON_CTL_RANGE] =
 		"the BPF program wrote an offset outside the op's range: bound ctl->dev_offset",
 	[IO_UNIFIED_REASON_CTL_INDEX] =
@@ -132,10 +131,8 @@ static const char *const reasons[] = {
 		"the BPF program set unknown flags in ctl->flags",
 	[IO_UNIFIED_REASON_CTL_ALIGN] =
 		"the BPF program wrote an offset that is not a multiple of the block size: align ctl->dev_offset",
-	[IO_UNIFIED_REASON_FULL] =
-		"the storage range is full",
-	[IO_UNIFIED_REASON_LIMIT] =
-		"the packet limit is reached",
+	[IO_UNIFIED_REASON_FULL] = "the storage range is full",
+	[IO_UNIFIED_REASON_LIMIT] = "the packet limit is reached",
 	[IO_UNIFIED_REASON_LAYOUT] =
 		"the layout is unknown or does not fit the frame size: use the aligned layout, frames of at least a block",
 };
