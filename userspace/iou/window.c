@@ -208,8 +208,7 @@ int window_check_free(const struct window *w)
 		return complain(IOU_EXIT_FAIL, "out of memory");
 	/* a table at the device's start speaks for all of it */
 	if (w->offset)
-		err = check_range(w, buf, 0, w->offset < len ? w->offset : len,
-				  true);
+		err = check_range(w, buf, 0, before, true);
 	if (!err)
 		err = check_range(w, buf, w->offset, len, true);
 	/* what an earlier recording left at the end is no reason to refuse */
