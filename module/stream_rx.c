@@ -11,6 +11,7 @@
 #include <linux/nospec.h>
 
 #include "bpf.h"
+#include "main.h"
 #include "pcapng.h"
 #include "stream_priv.h"
 #include "trace.h"
@@ -104,7 +105,7 @@ static struct iou_batch *iou_stream_open_batch(struct iou_stream *s,
 	b->copied = false;
 	b->realigned = false;
 	lane->open = b;
-	mod_delayed_work(system_wq, &s->flush,
+	mod_delayed_work(iou_wq, &s->flush,
 			 usecs_to_jiffies(s->p.flush_usec));
 	return b;
 }
