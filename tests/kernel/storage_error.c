@@ -122,7 +122,7 @@ static void unknown_opcode(void)
 	struct t_res res;
 
 	set_up((uintptr_t)t_arg);
-	res = opcode(0x7f, 0, 0, 0, 0);
+	res = opcode(0x7c, 0, 0, 0, 0);
 	CHECK(res.res < 0);
 	CHECK_EQ(STATUS(res.status), INVALID_OPCODE);
 	CHECK_EQ(res.reason, IO_UNIFIED_REASON_NVME_STATUS);
