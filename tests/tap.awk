@@ -23,9 +23,10 @@ function reason(line) {
 }
 
 /^1\.\.[0-9]+/ {
-	planned = substr($1, 4) + 0
+	plan = substr($1, 4) + 0
+	planned += plan	# of several programs, one after the other
 	has_plan = 1
-	if (planned == 0)
+	if (plan == 0)
 		print "skip\tall\t" reason($0)
 }
 

@@ -22,10 +22,10 @@ release_in() {
 }
 
 # debug_kernel_of BASE: makes the debug build of 6.12 if needed, prints its layer.
+# It outlives its base: only its own recipe decides whether it is stale.
 debug_kernel_of() {
 	local base=$1 target
-	target=$cache/debug/kernel-$(printf '%s' "${base##*/}" \
-		"$(hash_of "$vm_dir" build/debug-kernel debug)" | sha256sum | cut -c1-16)
+	target=$cache/debug/kernel-$(hash_of "$vm_dir" build/debug-kernel debug)
 	make_once "$target" "the debug kernel (ten minutes on two CPUs)" \
 		"$vm_dir/build/debug-kernel" "$base"
 	prune "$cache/debug" 'kernel-*' 1
