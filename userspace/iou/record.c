@@ -370,6 +370,7 @@ static int start(struct recorder *r)
 
 	r->start_ns = now_ns(CLOCK_REALTIME);
 	r->began_ns = now_ns(CLOCK_MONOTONIC);
+	r->told_ns = r->began_ns;
 	err = io_uring_submit(&r->ring);
 	if (err < 0)
 		return complain(IOU_EXIT_FAIL, "cannot submit the stream: %s",
@@ -436,11 +437,13 @@ static uint64_t next_wake(const struct recorder *r, uint64_t now)
 /* Every second: counters, a line, and the region's CQ emptied. */
 static int tick(struct recorder *r, uint64_t now)
 {
+	uint64_t bytes = r->stats[IO_UNIFIED_STAT_WRITTEN_BYTES];
 	int err = record_stats(r);
 
 	if (err)
 		return err;
-	report_progress(r, now);
+	report_progress(r, now, r->told_ns, bytes);
+	r->told_ns = now;
 	/* entries are for those who follow single writes: here counters do */
 	iou_cq_advance(&r->region, iou_cq_ready(&r->region));
 	return 0;

@@ -82,6 +82,7 @@ struct recorder {
 	uint64_t start_ns; /* since 1970 */
 	uint64_t began_ns; /* monotonic */
 	uint64_t ended_ns;
+	uint64_t told_ns; /* when the last line of progress was written */
 	/* of the queue: when the stream began, and now less that */
 	struct io_unified_stats before;
 	uint64_t stats[IO_UNIFIED_STAT_MAX];
@@ -99,7 +100,9 @@ int record_finish(struct recorder *r);
 
 /* record_report.c */
 void report_setup(const struct recorder *r);
-void report_progress(const struct recorder *r, uint64_t now_ns);
+/* One line; the rate is that since @since_ns, when @since_bytes were written. */
+void report_progress(const struct recorder *r, uint64_t now_ns,
+		     uint64_t since_ns, uint64_t since_bytes);
 void report_totals(const struct recorder *r);
 int report_json(const struct recorder *r, int code);
 

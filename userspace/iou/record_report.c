@@ -90,9 +90,11 @@ static void print_drops(const struct recorder *r)
 	fputs(*sep == ',' ? ")" : "", stderr);
 }
 
-void report_progress(const struct recorder *r, uint64_t now_ns)
+void report_progress(const struct recorder *r, uint64_t now_ns,
+		     uint64_t since_ns, uint64_t since_bytes)
 {
 	double seconds = (double)(now_ns - r->began_ns) / 1e9;
+	double interval = (double)(now_ns - since_ns) / 1e9;
 	uint64_t bytes = r->stats[IO_UNIFIED_STAT_WRITTEN_BYTES];
 	char size[32];
 
@@ -103,7 +105,8 @@ void report_progress(const struct recorder *r, uint64_t now_ns)
 		seconds,
 		(unsigned long long)r->stats[IO_UNIFIED_STAT_WRITTEN_PACKETS],
 		format_size(bytes, size, sizeof(size)),
-		seconds > 0 ? (double)bytes / seconds / 1e6 : 0,
+		interval > 0 ? (double)(bytes - since_bytes) / interval / 1e6 :
+			       0,
 		(unsigned long long)r->stats[IO_UNIFIED_STAT_FILTERED],
 		(unsigned long long)record_dropped(r));
 	print_drops(r);
@@ -117,7 +120,7 @@ void report_totals(const struct recorder *r)
 
 	if (!o->quiet) {
 		fprintf(stderr, "end by %s\n", ends[r->end]);
-		report_progress(r, r->ended_ns);
+		report_progress(r, r->ended_ns, r->began_ns, 0);
 		if (o->nr_targets > 1)
 			for (i = 0; i < o->nr_targets; i++)
 				fprintf(stderr,
