@@ -228,6 +228,18 @@ ok "killed: it is said to be open" grep -q "not closed" "$dir/cat"
 ok "killed: the packets that were sent" eval 'packets "$dir/out.pcapng" | cmp -s - "$dir/sent"'
 ok "killed: the drive can be used again" eval 'sleep 1; record replay_and_stop --to "$dev"; [ "$code" = 0 ]'
 
+# an interface that goes away under a recorder
+goes_down() {
+	replay
+	sleep 1
+	ip link set iou-b down
+}
+record goes_down --to "$dev" >/dev/null
+ok "interface goes down: exit code 1, and why" eval '[ "$code" = 1 ] && grep -q "interface is down" "$dir/err"'
+ok "interface goes down: totals" json '.ended == "error" and .recorded == 1000 and .targets[0].closed'
+ok "interface goes down: the packets so far" same "$dir/sent"
+ip link set iou-b up
+
 # what is refused
 refuse() {
 	local want=$1 text=$2
