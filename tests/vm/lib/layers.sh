@@ -5,12 +5,12 @@
 #
 #   module   Kbuild, dkms.conf, module/, uapi/: by DKMS, one per kernel;
 #            and the test modules (tests/nic)
-#   tools    userspace/, uapi/: libiounified, iou
+#   tools    userspace/, uapi/, tests/unit: libiounified, iou
 #   tests    tests/kernel and its like, on top of tools
 
 module_sources=(Kbuild dkms.conf module uapi tests/nic)
-tools_sources=(dkms.conf userspace uapi packaging)
-tests_sources=(tests/unit tests/kernel tests/bench tests/fuzz tests/run-suite tests/tap.awk)
+tools_sources=(dkms.conf userspace uapi tests/unit)
+tests_sources=(tests/kernel tests/bench tests/fuzz tests/run-suite tests/tap.awk)
 
 # snapshot DIR: copies what git knows or would add, as it is now, so that an
 # edit during the build cannot give a layer the hash of other sources.
