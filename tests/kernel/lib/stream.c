@@ -199,3 +199,33 @@ u64 t_stream_drops(struct t_stream *s)
 		sum += counters[i];
 	return sum;
 }
+
+u64 t_stream_late(struct t_stream *s)
+{
+	struct io_unified_desc d = {
+		.ops = IO_UNIFIED_OP_NETWORK, .flags = IO_UNIFIED_F_RX,
+		.net = s->net.index, .len = s->r.frame_size,
+	};
+	u64 late = 0, before;
+	struct t_res res;
+	int i, n;
+
+	do {
+		before = late;
+		for (i = 0; i < 16; i++) {
+			d.user_data = T_CANCEL + 1;
+			d.addr = t_frame(&s->r, i);
+			t_queue(&s->r, &d);
+		}
+		t_submit(&s->r);
+		t_sleep_ms(50);
+		t_queue_cancel(&s->r, T_CANCEL + 1, T_CANCEL);
+		t_submit(&s->r);
+		for (n = 0; n < 17; n++) {
+			REQUIRE(t_reap(&s->r, &res, 5000));
+			if (res.user_data != T_CANCEL && res.res > 0)
+				late++;
+		}
+	} while (late > before);
+	return late;
+}

@@ -62,6 +62,11 @@ void t_frame_parse(const u8 *frame, u32 size, struct t_frame_data *f);
 void t_frames_read(struct t_stream *s, u64 offset, u32 n,
 		   struct t_frame_data *f, u8 **data);
 u64 t_stream_stat(struct t_stream *s, enum io_unified_stat c);
+/*
+ * Packets that still wait in front of a NIC that has no frames: gives it some
+ * and returns how many came. For when the stream is over.
+ */
+u64 t_stream_late(struct t_stream *s);
 /* The sum of all DROP_* of the queue. */
 u64 t_stream_drops(struct t_stream *s);
 
