@@ -18,6 +18,7 @@ compiles() {
 
 ok "linux/io_unified.h in C99" compiles c gnu99 linux/io_unified.h
 ok "iounified.h in C11" compiles c gnu11 iounified.h
+ok "iounified_recording.h in C11" compiles c gnu11 iounified_recording.h
 if echo 'int x;' | "${CC:-cc}" -x c++ -fsyntax-only - 2>/dev/null; then
 	ok "linux/io_unified.h in C++11" compiles c++ gnu++11 linux/io_unified.h
 	ok "iounified.h in C++17" compiles c++ gnu++17 iounified.h
@@ -27,14 +28,14 @@ fi
 
 so=$(echo $user/build/libiounified.so.*.*.*)
 declared() {
-	sed -n 's/^[a-z].*[ *]\(iou_[a-z_]*\)(.*/\1/p' $user/include/iounified.h |
+	sed -n 's/^[a-z].*[ *]\(iou_[a-z_]*\)(.*/\1/p' $user/include/iounified{,_recording}.h |
 		grep -v '^static' | sort -u
 }
 exported() {
 	nm -D --defined-only "$so" | sed -n 's/.* T \([a-z_]*\)@.*/\1/p' | sort -u
 }
 # all declared functions but the inline ones
-inline=$(awk '/^static inline/ { grab = 2 } grab-- > 0' $user/include/iounified.h |
+inline=$(awk '/^static inline/ { grab = 2 } grab-- > 0' $user/include/iounified{,_recording}.h |
 	grep -o 'iou_[a-z_]*(' | tr -d '(' | sort -u)
 ok "every declared function is exported, and no other" \
 	diff <(declared | grep -vxF "$inline") <(exported)
