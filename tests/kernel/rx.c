@@ -289,16 +289,15 @@ static void link_down(void)
 
 	set_up();
 	post_some(32);
-	REQUIRE(!t_sh("ip link set %s down", l.rx));
+	t_link_up(l.rx, false);
 	expect_all(32, ENETDOWN, IO_UNIFIED_REASON_NET_DOWN);
 	d = rx_desc(1, 0);
 	res = t_op(&r, &d);
 	CHECK_EQ(res.res, -ENETDOWN);
 	CHECK_EQ(res.reason, IO_UNIFIED_REASON_NET_DOWN);
 	/* Up again: frames can be posted again and are filled. */
-	REQUIRE(!t_sh("ip link set %s up", l.rx));
-	for (i = 0; i < 100 && t_sh("grep -q 1 /sys/class/net/%s/carrier 2>/dev/null", l.rx); i++)
-		t_sleep_ms(20);
+	t_link_up(l.rx, true);
+	t_sleep_ms(100);
 	post_some(32);
 	for (i = 0; i < 32; i++)
 		t_send(&l, 300, i);
@@ -318,7 +317,7 @@ static void netdev_gone(void)
 	if (strcmp(way->link, "veth"))
 		t_skip("only a veth is deleted");
 	post_some(32);
-	REQUIRE(!t_sh("ip link del %s", l.rx));
+	t_veth_del();
 	expect_all(32, ENODEV, IO_UNIFIED_REASON_NET_GONE);
 	d = rx_desc(1, 0);
 	res = t_op(&r, &d);

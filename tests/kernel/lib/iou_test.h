@@ -126,6 +126,10 @@ void *t_map(enum t_memory memory, u64 size, int *memfd);
 /* Registers a region or fails the case. A NULL opt asks for the defaults. */
 void t_region_open(struct t_region *r, const struct t_opt *opt);
 void t_region_close(struct t_region *r);
+/* The same where the region is unregistered already. */
+void t_region_gone(struct t_region *r);
+/* The same where fd and ring are closed already. */
+void t_region_unmap(struct t_region *r);
 /* As t_region_open() with everything given; returns 0 or -errno. */
 int t_register(int fd, struct io_unified_region_reg *reg);
 

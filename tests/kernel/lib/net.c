@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -10,6 +13,109 @@
 #include <unistd.h>
 
 #include "net.h"
+
+/* ------------------------------------------------------------- rtnetlink */
+
+struct request {
+	struct nlmsghdr h;
+	struct ifinfomsg i;
+	u8 room[512];
+};
+
+static struct rtattr *put(struct request *q, u16 type, const void *data,
+			  u16 len)
+{
+	struct rtattr *a = (void *)((u8 *)q + NLMSG_ALIGN(q->h.nlmsg_len));
+
+	a->rta_type = type;
+	a->rta_len = RTA_LENGTH(len);
+	if (len)
+		memcpy(RTA_DATA(a), data, len);
+	q->h.nlmsg_len = NLMSG_ALIGN(q->h.nlmsg_len) + RTA_ALIGN(a->rta_len);
+	return a;
+}
+
+static void end(struct request *q, struct rtattr *a)
+{
+	a->rta_len = (u8 *)q + q->h.nlmsg_len - (u8 *)a;
+}
+
+static int talk(struct request *q)
+{
+	int sock = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+		u8 more[1024];
+	} answer;
+
+	REQUIRE(sock >= 0);
+	REQUIRE(send(sock, q, q->h.nlmsg_len, 0) == (ssize_t)q->h.nlmsg_len);
+	REQUIRE(recv(sock, &answer, sizeof(answer), 0) > 0);
+	close(sock);
+	REQUIRE(answer.h.nlmsg_type == NLMSG_ERROR);
+	return answer.e.error;
+}
+
+static struct request request(u16 type, u16 flags)
+{
+	return (struct request){
+		.h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
+		       .nlmsg_type = type,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags },
+		.i = { .ifi_family = AF_UNSPEC },
+	};
+}
+
+void t_veth_add(int mtu)
+{
+	struct request q = request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+	const struct ifinfomsg up = {
+		.ifi_flags = IFF_UP | IFF_NOARP, .ifi_change = IFF_UP | IFF_NOARP,
+	};
+	struct rtattr *info, *data, *peer;
+	int ret;
+
+	q.i.ifi_flags = up.ifi_flags;
+	q.i.ifi_change = up.ifi_change;
+	put(&q, IFLA_IFNAME, "iout0", 6);
+	put(&q, IFLA_MTU, &mtu, 4);
+	info = put(&q, IFLA_LINKINFO, NULL, 0);
+	put(&q, IFLA_INFO_KIND, "veth", 4);
+	data = put(&q, IFLA_INFO_DATA, NULL, 0);
+	peer = put(&q, VETH_INFO_PEER, &up, sizeof(up));
+	put(&q, IFLA_IFNAME, "iout1", 6);
+	put(&q, IFLA_MTU, &mtu, 4);
+	end(&q, peer);
+	end(&q, data);
+	end(&q, info);
+	ret = talk(&q);
+	REQUIRE_EQ(ret, 0, "veth pair");
+}
+
+void t_veth_del(void)
+{
+	struct request q = request(RTM_DELLINK, 0);
+	int ret;
+
+	put(&q, IFLA_IFNAME, "iout0", 6);
+	ret = talk(&q);
+	REQUIRE_EQ(ret, 0, "deleting the veth pair");
+}
+
+void t_link_up(const char *name, bool up)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ifreq r = { 0 };
+
+	snprintf(r.ifr_name, IFNAMSIZ, "%s", name);
+	REQUIRE(!ioctl(sock, SIOCGIFFLAGS, &r), "%s", name);
+	r.ifr_flags = up ? r.ifr_flags | IFF_UP : r.ifr_flags & ~IFF_UP;
+	REQUIRE(!ioctl(sock, SIOCSIFFLAGS, &r), "%s", name);
+	close(sock);
+}
+
+/* ----------------------------------------------------------------- links */
 
 static bool is_up(const char *name, int mtu)
 {
@@ -76,11 +182,9 @@ void t_link_open(struct t_link *l, const struct t_way *way, int mtu)
 	if (!strcmp(way->link, "veth")) {
 		snprintf(l->rx, sizeof(l->rx), "iout0");
 		snprintf(l->tx, sizeof(l->tx), "iout1");
+		t_write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 		if (!if_nametoindex(l->rx))
-			REQUIRE(!t_sh("echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6;"
-				      "ip link add iout0 mtu %d type veth peer name iout1 mtu %d &&"
-				      "ip link set iout0 up arp off && ip link set iout1 up arp off",
-				      mtu, mtu));
+			t_veth_add(mtu);
 	} else {
 		find_virtio(l);
 	}

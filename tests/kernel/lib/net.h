@@ -23,6 +23,11 @@ struct t_link {
 /* Makes the link (veth) or finds it (the VM's two virtio NICs); both are up. */
 void t_link_open(struct t_link *l, const struct t_way *way, int mtu);
 void t_link_close(struct t_link *l);
+/* The veth pair by rtnetlink: no process is started. */
+void t_veth_add(int mtu);
+void t_veth_del(void);
+/* Sets or clears IFF_UP. */
+void t_link_up(const char *name, bool up);
 /* Attaches l->rx; the queue may still be on its way out of the last use. */
 int t_link_attach(struct t_region *r, const struct t_link *l,
 		  const struct t_way *way);

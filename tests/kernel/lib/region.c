@@ -98,15 +98,25 @@ void t_region_open(struct t_region *r, const struct t_opt *opt)
 	r->cq = (void *)(r->base + r->reg.cq_off);
 }
 
-void t_region_close(struct t_region *r)
+void t_region_unmap(struct t_region *r)
 {
-	CHECK(!ioctl(r->fd, IO_UNIFIED_UNREGISTER_REGION), "errno %d", errno);
-	if (r->has_ring)
-		io_uring_queue_exit(&r->ring);
 	munmap(r->base, r->size);
 	if (r->memfd >= 0)
 		close(r->memfd);
+}
+
+void t_region_gone(struct t_region *r)
+{
+	if (r->has_ring)
+		io_uring_queue_exit(&r->ring);
+	t_region_unmap(r);
 	close(r->fd);
+}
+
+void t_region_close(struct t_region *r)
+{
+	CHECK(!ioctl(r->fd, IO_UNIFIED_UNREGISTER_REGION), "errno %d", errno);
+	t_region_gone(r);
 }
 
 int t_attach(struct t_region *r, struct io_unified_attach *a)

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "leak.h"
+
+static long field(const char *text, const char *name)
+{
+	const char *at = text;
+	size_t len = strlen(name);
+
+	while ((at = strstr(at, name))) {
+		if ((at == text || at[-1] == '\n') &&
+		    (at[len] == ':' || at[len] == ' '))
+			return atol(at + len + 1);
+		at += len;
+	}
+	return 0;
+}
+
+static long count_ids(int (*next)(u32 id, u32 *next_id))
+{
+	u32 id = 0;
+	long n = 0;
+
+	while (!next(id, &id))
+		n++;
+	return n;
+}
+
+static void look(struct t_leak *l)
+{
+	struct dirent **names;
+	char *text;
+
+	text = t_read_file("/proc/meminfo");
+	l->free_kb = field(text, "MemFree") + field(text, "Buffers") +
+		     field(text, "Cached") + field(text, "SReclaimable");
+	l->slab_kb = field(text, "SUnreclaim");
+	l->percpu_kb = field(text, "Percpu");
+	l->vmalloc_kb = field(text, "VmallocUsed");
+	free(text);
+	text = t_read_file("/proc/vmstat");
+	l->pinned = field(text, "nr_foll_pin_acquired") -
+		    field(text, "nr_foll_pin_released");
+	free(text);
+	text = t_read_file("/proc/sys/fs/file-nr");
+	l->files = atol(text);
+	free(text);
+	l->netdevs = scandir("/sys/class/net", &names, NULL, NULL);
+	l->bpf = count_ids(bpf_prog_get_next_id) + count_ids(bpf_map_get_next_id) +
+		 count_ids(bpf_link_get_next_id);
+}
+
+void t_leak_start(struct t_leak *l)
+{
+	struct t_leak again;
+	int i;
+
+	look(l);
+	/* RCU, work items and caches take their time: until it stands still. */
+	for (i = 0; i < 10; i++) {
+		t_sh("sync; echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; sleep 0.2");
+		look(&again);
+		if (i > 2 && labs(again.free_kb - l->free_kb) < 64)
+			break;
+		*l = again;
+	}
+	*l = again;
+}
+
+void t_leak_check(const struct t_leak *before, int rounds)
+{
+	const long kb = 4L * rounds;	/* a page each round */
+	struct t_leak now;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		t_leak_start(&now);
+		if (before->free_kb - now.free_kb < kb &&
+		    now.slab_kb - before->slab_kb < kb &&
+		    now.pinned - before->pinned < rounds &&
+		    now.files - before->files < rounds && now.bpf <= before->bpf)
+			break;
+		t_sleep_ms(500);
+	}
+	t_note("%d rounds: free %+ld kB, slab %+ld kB, percpu %+ld kB, vmalloc %+ld kB, pinned %+ld pages, files %+ld, bpf %+ld",
+	       rounds, now.free_kb - before->free_kb, now.slab_kb - before->slab_kb,
+	       now.percpu_kb - before->percpu_kb,
+	       now.vmalloc_kb - before->vmalloc_kb, now.pinned - before->pinned,
+	       now.files - before->files, now.bpf - before->bpf);
+	CHECK(before->free_kb - now.free_kb < kb, "memory is gone");
+	CHECK(now.slab_kb - before->slab_kb < kb, "slabs have grown");
+	CHECK(now.percpu_kb - before->percpu_kb < kb);
+	CHECK(now.vmalloc_kb - before->vmalloc_kb < kb);
+	CHECK(now.pinned - before->pinned < rounds, "pages are pinned");
+	CHECK(now.files - before->files < rounds, "files are open");
+	CHECK(now.netdevs <= before->netdevs, "interfaces");
+	CHECK(now.bpf <= before->bpf, "BPF programs, maps, links");
+}
+
+int t_refcount(void)
+{
+	char *text = t_read_file("/sys/module/io_unified/refcnt");
+	int n = atoi(text);
+
+	free(text);
+	return n;
+}
+
+void t_refcount_wait(int n)
+{
+	u64 end = t_now_ms() + 10000;
+
+	while (t_refcount() != n && t_now_ms() < end)
+		t_sleep_ms(10);
+	REQUIRE_EQ(t_refcount(), n, "references on the module");
+}

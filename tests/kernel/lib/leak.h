@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the system has before and after many rounds of the same. */
+#ifndef IOU_TEST_LEAK_H
+#define IOU_TEST_LEAK_H
+
+#include "iou_test.h"
+
+/* Pages and files, once everything that can be given back is. */
+struct t_leak {
+	long free_kb;
+	long slab_kb;		/* unreclaimable */
+	long percpu_kb;
+	long vmalloc_kb;
+	long pinned;		/* pages: nr_foll_pin_acquired - released */
+	long files;
+	long netdevs;
+	long bpf;		/* programs, maps and links in the kernel */
+};
+
+void t_leak_start(struct t_leak *l);
+/* Fails the case if something went with each of @rounds rounds. */
+void t_leak_check(const struct t_leak *before, int rounds);
+/* References on the module. */
+int t_refcount(void);
+/* Waits until there are none but @n. */
+void t_refcount_wait(int n);
+
+#endif /* IOU_TEST_LEAK_H */
