@@ -18,6 +18,7 @@ struct recorder {
 	struct iou_region r;
 	struct io_unified_attach net;
 	struct iou_recording rec;
+	uint64_t room; /* behind the header, on the smallest target */
 };
 
 static inline void check(struct iou_region *r, int err, const char *what)
@@ -59,6 +60,9 @@ static inline unsigned int recorder_target(struct recorder *x, const char *dev,
 
 	check(&x->r, iou_attach_storage(&x->r, fd, 0, start, len, &st), dev);
 	close(fd);
+	len = st.size / x->r.frame_size * x->r.frame_size - x->r.frame_size;
+	if (!x->room || len < x->room)
+		x->room = len;
 	iou_recording_header(&x->rec, &text, iou_frame(&x->r, 0));
 	iou_prep_write(io_uring_get_sqe(&x->ring), &x->r, st.index,
 		       iou_frame_addr(&x->r, 0), x->r.frame_size, 0);
@@ -73,11 +77,11 @@ static inline unsigned int recorder_target(struct recorder *x, const char *dev,
 static inline struct iou_result recorder_run(struct recorder *x,
 					     const char *interface, int prog_fd,
 					     unsigned int storage,
-					     uint64_t range, uint64_t packets)
+					     uint64_t packets)
 {
 	struct io_unified_stream s = {
 		.layout = IO_UNIFIED_LAYOUT_ALIGNED,
-		.range_len = range,
+		.range_len = x->room,
 		.max_packets = packets,
 	};
 	struct io_unified_attach bpf;

@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 	recorder_open(&x);
 	drive = recorder_target(&x, argv[2], 0, 0);
 	res = recorder_run(&x, argv[1], bpf_program__fd(skel->progs.five_tuple),
-			   drive, 1 << 30, strtoull(argv[3], NULL, 10));
+			   drive, strtoull(argv[3], NULL, 10));
 	print_counts(skel, argc - 4, argv + 4);
 	five_tuple_bpf__destroy(skel);
 	return recorder_close(&x, res);

@@ -40,6 +40,5 @@ int main(int argc, char **argv)
 	return recorder_close(&x,
 			      recorder_run(&x, argv[1],
 					   bpf_program__fd(skel->progs.placer),
-					   first, LANE_SIZE - x.r.frame_size,
-					   strtoull(argv[3], NULL, 10)));
+					   first, strtoull(argv[3], NULL, 10)));
 }

@@ -18,6 +18,6 @@ int main(int argc, char **argv)
 	}
 	recorder_open(&x);
 	drive = recorder_target(&x, argv[2], 0, 0);
-	return recorder_close(&x, recorder_run(&x, argv[1], -1, drive, 1 << 30,
+	return recorder_close(&x, recorder_run(&x, argv[1], -1, drive,
 					       strtoull(argv[3], NULL, 10)));
 }
