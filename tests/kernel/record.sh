@@ -69,10 +69,12 @@ for i in range(1000):
     out.write(struct.pack("<IIII", i, 0, size, size) + packet)
 END
 
-# The packets of a file, one line of hex each, in order.
-packets() {
-	tshark -r "$1" -T fields -e frame.len -e ip.id -e ip.src -e udp.port \
-		-e udp.payload 2>/dev/null
+# The packets of a file, byte by byte, in order.
+packets() { tcpdump -nn -t -xx -r "$1" 2>/dev/null; }
+# choose FILE EXPRESSION COUNT: the packets of what is sent that match it
+choose() {
+	tcpdump -w "$dir/chosen.pcap" -r "$dir/sent.pcap" ${3:+-c "$3"} "$2" 2>/dev/null
+	packets "$dir/chosen.pcap" >"$1"
 }
 packets "$dir/sent.pcap" >"$dir/sent"
 
@@ -93,14 +95,12 @@ record() {
 	shift
 	"$iou" record --net iou-b --json "$@" >"$dir/json" 2>"$dir/err" &
 	pid=$!
-	if ! wait_for "$dir/err" '^memory'; then
+	if ! wait_for "$dir/err" '^recording'; then
 		wait $pid
 		code=$?
 		sed 's/^/# /' "$dir/err"
 		return 1
 	fi
-	# 'memory' is said just before the stream starts
-	sleep 1
 	$send $pid
 	wait $pid
 	code=$?
@@ -111,7 +111,7 @@ replay() {
 }
 replay_and_stop() {
 	replay
-	sleep 1
+	sleep 0.3
 	kill -"${signal:-INT}" "$1"
 }
 # json EXPRESSION: is it true of the totals?
@@ -147,31 +147,31 @@ ok "path is as asked" json '.path == "rx-handler" and .storage_path == "bio"'
 ok "capinfos has no complaint" test ! -s "$dir/err"
 "$iou" cat "$dev" | tcpdump --count -nr - >"$dir/said" 2>"$dir/err"
 ok "tcpdump counts 1000" grep -q '^1000 packets' "$dir/said"
+"$iou" cat "$dev" | tshark -r - >"$dir/said" 2>"$dir/err"
+ok "tshark counts 1000" eval '[ "$(wc -l <"$dir/said")" = 1000 ]'
 
 # over the former one, without --force
 signal=TERM record replay_and_stop --to "$dev" --filter 'udp port 53'
 ok "filter: exit code" test "$code" = 0
 ok "filter: totals" json '.recorded == 500 and .filtered == 500 and .received == 1000'
-tshark -r "$dir/sent.pcap" -Y 'udp.port == 53' -w "$dir/53.pcap" 2>/dev/null
-packets "$dir/53.pcap" >"$dir/53"
+choose "$dir/53" 'udp port 53'
 ok "filter: the packets that match" same "$dir/53"
 
 record replay_and_stop --to "$dev" --bpf "$bpf/five_tuple.bpf.o" --set proto=17 --set port=80 \
 	--dump-map verdicts
 ok "five_tuple: totals" json '.recorded == 500 and .filtered == 500'
 ok "five_tuple: map" json '.maps.verdicts[0].packets == 500 and .maps.verdicts[1].packets == 500'
-tshark -r "$dir/sent.pcap" -Y 'udp.port == 80' -w "$dir/80.pcap" 2>/dev/null
-packets "$dir/80.pcap" >"$dir/80"
+choose "$dir/80" 'udp port 80'
 ok "five_tuple: the packets that match" same "$dir/80"
 
 record replay --to "$dev" --count 300
 ok "--count: ended by it" json '.ended == "count" and .recorded == 300'
-head -n 300 "$dir/sent" >"$dir/300"
+choose "$dir/300" ip 300
 ok "--count: the first 300" same "$dir/300"
 
 record replay --to "$dev" --size 1M
 ok "--size: full" json '.ended == "full" and .recorded == 254 and .targets[0].recording_bytes == 1048576'
-head -n 254 "$dir/sent" >"$dir/254"
+choose "$dir/254" ip 254
 ok "--size: the first 254" same "$dir/254"
 
 record replay --to "$dev" --duration 4s
@@ -205,16 +205,19 @@ ok "placer: exit code" test "$code" = 0
 ok "placer: totals" json '.recorded == 1000 and ([.targets[].recorded] | add) == 1000 and
 	([.targets[].recorded] | min) > 0'
 ok "placer: counters agree" json '[.maps.lane_counters[].packets] == [.targets[].recorded]'
+# a packet's lines as one, to be sorted
+one_line() { packets "$1" | awk '/^\t/ { printf "%s", $0; next } { printf "\n%s", $0 } END { print "" }'; }
 : >"$dir/all"
 flows_split=0
 for i in 0 1 2 3; do
 	same /dev/null ",$((64 + 16 * i))M,16M" # leaves it in out.pcapng
-	packets "$dir/out.pcapng" >>"$dir/all"
-	tshark -r "$dir/out.pcapng" -T fields -e udp.port 2>/dev/null |
-		tr ',' '\n' | grep '^10[0-9][0-9]$' | sort -u
+	one_line "$dir/out.pcapng" >>"$dir/all"
+	# ports 1000 to 1049 name the flow
+	tcpdump -nn -t -q -r "$dir/out.pcapng" 2>/dev/null |
+		grep -oE '\.10[0-4][0-9][ :]' | tr -d ' :' | sort -u
 done | sort | uniq -d | grep -q . && flows_split=1
 ok "placer: a flow is in one lane" test $flows_split = 0
-ok "placer: all packets, once" eval 'sort "$dir/all" | cmp -s - <(sort "$dir/sent")'
+ok "placer: all packets, once" eval 'sort "$dir/all" | cmp -s - <(one_line "$dir/sent.pcap" | sort)'
 
 # a recorder that dies
 killed() {
@@ -306,7 +309,7 @@ if command -v cc >/dev/null && command -v bpftool >/dev/null; then
 	done
 	ok "hello" eval '"$dir/hello" "$dev" | grep "wrote 4096, read 4096: hello, drive"'
 	ok "record" example record iou-b "$dev" 500
-	head -n 500 "$dir/sent" >"$dir/500"
+	choose "$dir/500" ip 500
 	ok "record: the first 500" same "$dir/500" 2>/dev/null
 	ok "five_tuple" example five_tuple iou-b "$dev" 100 'udp:*:53' 'udp:10.0.0.3:80'
 	ok "placer" example placer iou-b "$dev" 500 3

@@ -375,6 +375,9 @@ static int start(struct recorder *r)
 	if (err < 0)
 		return complain(IOU_EXIT_FAIL, "cannot submit the stream: %s",
 				strerror(-err));
+	/* it runs: whoever waits for that may send */
+	if (!r->o->quiet)
+		fprintf(stderr, "recording  (SIGINT or SIGTERM ends it)\n");
 	return 0;
 }
 
