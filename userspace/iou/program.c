@@ -51,9 +51,9 @@ static bool is_xdp(const struct bpf_program *prog)
 
 static struct bpf_program *pick(struct bpf_object *obj, const char *name)
 {
-	struct bpf_program *prog;
+	struct bpf_program *prog = NULL;
 
-	bpf_object__for_each_program(prog, obj)
+	while ((prog = bpf_object__next_program(obj, prog)))
 		if (name ? !strcmp(bpf_program__name(prog), name) :
 			   is_xdp(prog))
 			return prog;
@@ -98,7 +98,7 @@ int program_open(struct program *p, const char *spec)
 			"%s: program '%s' is not of type XDP: put it in section \"xdp\"",
 			file, bpf_program__name(p->prog));
 	/* others in the same file may need what is not there */
-	bpf_object__for_each_program(prog, p->obj)
+	for (prog = NULL; (prog = bpf_object__next_program(p->obj, prog));)
 		bpf_program__set_autoload(prog, prog == p->prog);
 out:
 	free(file);
@@ -130,9 +130,9 @@ struct constant {
 static unsigned char *rodata(const struct program *p, size_t *size)
 {
 	static const char suffix[] = ".rodata";
-	struct bpf_map *map;
+	struct bpf_map *map = NULL;
 
-	bpf_object__for_each_map(map, p->obj) {
+	while ((map = bpf_object__next_map(p->obj, map))) {
 		const char *name = bpf_map__name(map);
 		size_t len = strlen(name);
 
