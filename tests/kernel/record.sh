@@ -219,6 +219,10 @@ done | sort | uniq -d | grep -q . && flows_split=1
 ok "placer: a flow is in one lane" test $flows_split = 0
 ok "placer: all packets, once" eval 'sort "$dir/all" | cmp -s - <(one_line "$dir/sent.pcap" | sort)'
 
+record replay "${to[@]}" --bpf "$bpf/placer.bpf.o" --size 128K
+ok "placer: full when one lane is" json '.ended == "full" and ([.targets[].recorded] | max) == 30'
+ok "placer: no lane is longer, all are closed" json '[.targets[] | .closed and .recording_bytes <= 131072] | all'
+
 # a recorder that dies
 killed() {
 	replay
