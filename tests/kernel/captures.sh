@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Real captures of every protocol, sent by tcpreplay, recorded by iou record,
+# read back by iou cat: the same packets, byte for byte, in order. Over veth and
+# over a NIC, to an NVMe drive, without and with filters and programs.
+set -u
+
+here=$(dirname "$(readlink -f "$0")")
+captures=${IOU_CAPTURES:-/usr/share/io_unified/captures}
+bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
+mtu=3490		# the largest that XDP allows on a veth
+count=0
+failed=0
+
+skip() {
+	echo "$*"
+	exit 77
+}
+
+[ -d "$captures" ] || skip "no captures in $captures"
+for need in tcpreplay tcpdump capinfos tshark jq; do
+	command -v $need >/dev/null || skip "$need is not installed"
+done
+drive=
+for d in /sys/block/nvme*n*; do
+	[ "$(cat "$d/queue/logical_block_size" 2>/dev/null)" != 512 ] ||
+		drive=/dev/${d##*/}
+done
+[ -b "$drive" ] || skip "no NVMe drive"
+
+dir=$(mktemp -d)
+trap 'ip link del capt0 2>/dev/null; rm -rf "$dir"' EXIT
+
+# ok NAME COMMAND...
+ok() {
+	local name=$1
+	shift
+	count=$((count + 1))
+	if "$@" >"$dir/said" 2>&1; then
+		echo "ok $count - $name"
+		sed 's/^/# /' "$dir/said" | head -n 5
+	else
+		echo "not ok $count - $name"
+		sed 's/^/# /' "$dir/said" | head -n 40
+		failed=$((failed + 1))
+	fi
+}
+
+links_up() {
+	for i; do
+		echo 1 >"/proc/sys/net/ipv6/conf/$i/disable_ipv6"
+		ip link set "$i" arp off mtu $mtu up || return 1
+	done
+}
+
+# record OPTION...: records $sent, which is sent on $tx and received on $rx.
+record() {
+	local pid n=0
+	iou record --net "$rx" --promisc --force --json --memory 64M "$@" \
+		>"$dir/json" 2>"$dir/err" &
+	pid=$!
+	until grep -q '^memory' "$dir/err"; do
+		n=$((n + 1))
+		kill -0 $pid 2>/dev/null && [ $n -lt 150 ] || {
+			cat "$dir/err"
+			return 1
+		}
+		sleep 0.2
+	done
+	sleep 1
+	tcpreplay -q -i "$tx" --pps 1500 "$sent" >"$dir/replay" 2>&1 ||
+		{ cat "$dir/replay"; return 1; }
+	sleep 1
+	kill -INT $pid
+	wait $pid || { cat "$dir/err"; return 1; }
+	grep -E '^(net|drive|memory)' "$dir/err"
+	jq -e ".received == $packets and .dropped.total == 0" "$dir/json" >/dev/null ||
+		{ jq -c . "$dir/json"; return 1; }
+}
+
+# no_complaints COMMAND...: silent on stderr, exit status 0
+no_complaints() {
+	"$@" >"$dir/out" 2>"$dir/complaints" || { cat "$dir/complaints"; return 1; }
+	grep -v '^Running as user "root"' "$dir/complaints" && return 1
+	return 0
+}
+
+# readable FILE PACKETS: capinfos and tshark take it and see so many packets
+readable() {
+	no_complaints capinfos -T -r -c "$1" || return 1
+	[ "$(awk '{ print $NF }' "$dir/out")" = "$2" ] ||
+		{ echo "capinfos: $(cat "$dir/out"), not $2"; return 1; }
+	no_complaints tshark -n -r "$1" -T fields -e frame.number || return 1
+	[ "$(wc -l <"$dir/out")" = "$2" ] ||
+		{ echo "tshark: $(wc -l <"$dir/out") packets, not $2"; return 1; }
+}
+
+# packets_of FILE
+packets_of() { capinfos -T -r -c "$1" 2>/dev/null | awk '{ print $NF }'; }
+
+# back TARGET...: reads the recordings back into $dir/got*
+back() {
+	local i=0
+	rm -f "$dir"/got*
+	for t; do
+		iou cat "$t" >"$dir/got$i" 2>"$dir/complaints" || return 1
+		[ ! -s "$dir/complaints" ] || { cat "$dir/complaints"; return 1; }
+		i=$((i + 1))
+	done
+}
+
+# recorded WHAT EXPECTED OPTION...: one recording and all that is asked of it
+recorded() {
+	local what=$1 expected=$2
+	shift 2
+	ok "$what: recorded" record --to "$drive" "$@"
+	ok "$what: read back" back "$drive"
+	ok "$what: same bytes, same order" "$here/capcmp" "$expected" "$dir/got0"
+	ok "$what: capinfos and tshark" readable "$dir/got0" "$(packets_of "$expected")"
+}
+
+# select EXPRESSION: what tcpdump selects of all that was sent
+select_packets() {
+	tcpdump -r "$sent" -w "$dir/expected" "$1" 2>/dev/null
+}
+
+filtered() {
+	select_packets "$1"
+	recorded "veth, filter '$1'" "$dir/expected" --filter "$1"
+}
+
+sent=$dir/sent.pcap
+find "$captures" -type f \( -name '*.pcap' -o -name '*.pcapng' \) | sort >"$dir/files"
+mapfile -t files <"$dir/files"
+ok "captures are merged" "$here/capmerge" $((mtu + 14)) "$sent" "$dir/manifest" "${files[@]}"
+packets=$(packets_of "$sent")
+grep 'left out' "$dir/manifest" | sed 's/^[^:]*: //; s/^[0-9]* packets/packets/' |
+	sort | uniq -c | sort -rn | sed 's/^/# /'
+[ "$packets" -gt 0 ] || exit 1
+
+ip link add capt0 type veth peer name capt1 || exit 1
+links_up capt0 capt1
+rx=capt0
+tx=capt1
+recorded "veth" "$sent"
+recorded "veth, rx handler" "$sent" --rx handler
+for filter in udp 'tcp or icmp' ip6 vlan 'ether multicast and greater 100' \
+	'net 10.0.0.0/8 and not arp'; do
+	filtered "$filter"
+done
+
+select_packets 'tcp port 179 or (vlan and tcp port 179)'
+recorded "veth, five_tuple" "$dir/expected" --bpf "$bpf/five_tuple.bpf.o" \
+	--set proto=6 --set port=179
+
+windows=() to=()
+for i in 0 1 2 3; do
+	windows+=("$drive,$((i * 64))M,64M")
+	to+=(--to "$drive,$((i * 64))M,64M")
+done
+ok "veth, placer: recorded" record "${to[@]}" --bpf "$bpf/placer.bpf.o"
+ok "veth, placer: read back" back "${windows[@]}"
+ok "veth, placer: each packet once, in order, each flow in one window" \
+	"$here/capcmp" "$sent" "$dir"/got[0-3]
+for i in 0 1 2 3; do
+	ok "veth, placer: capinfos and tshark, window $i" readable "$dir/got$i" \
+		"$(jq ".targets[$i].recorded" "$dir/json")"
+done
+
+nics=()
+for i in /sys/class/net/*; do
+	! grep -q ^52:54:00:12:34: "$i/address" || nics+=("${i##*/}")
+done
+if [ ${#nics[@]} -ge 2 ]; then
+	rx=${nics[0]}
+	tx=${nics[1]}
+	links_up "$rx" "$tx"
+	recorded "NIC" "$sent"
+	recorded "NIC, rx handler" "$sent" --rx handler
+else
+	count=$((count + 1))
+	echo "ok $count - NIC # SKIP no two NICs on a hub"
+fi
+echo "1..$count"
+[ $failed = 0 ]
