@@ -324,14 +324,21 @@ static void iou_netq_gone(struct iou_netq *q)
 
 static void iou_netq_down(struct iou_netq *q)
 {
+	u16 reason = IO_UNIFIED_REASON_NET_DOWN;
+	int error = -ENETDOWN;
+
+	/* A device that is deleted goes down first. */
+	if (q->dev->dismantle) {
+		reason = IO_UNIFIED_REASON_NET_GONE;
+		error = -ENODEV;
+	}
 	if (!q->attaching) {
-		iou_netq_fail(q, -ENETDOWN, IO_UNIFIED_REASON_NET_DOWN,
-			      -ENETDOWN, IO_UNIFIED_REASON_NET_DOWN);
+		iou_netq_fail(q, error, reason, error, reason);
 		return;
 	}
 	spin_lock_bh(&q->lock);
-	q->error = -ENETDOWN;
-	q->reason = IO_UNIFIED_REASON_NET_DOWN;
+	q->error = error;
+	q->reason = reason;
 	spin_unlock_bh(&q->lock);
 }
 

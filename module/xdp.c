@@ -13,6 +13,7 @@
  * it could do with the map it could do with a map of its own.
  */
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/filter.h>
@@ -192,6 +193,10 @@ static struct iou_xdp *iou_xdp_find(const struct net_device *dev)
 struct iou_xdp *iou_xdp_get(struct net_device *dev, bool generic)
 {
 	struct iou_xdp *x;
+
+	/* What is shared takes no less than what is made. */
+	if (!bpf_capable() || !capable(CAP_NET_ADMIN))
+		return ERR_PTR(-EPERM);
 
 	mutex_lock(&iou_xdp_mutex);
 	spin_lock(&iou_xdp_lock);

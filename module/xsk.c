@@ -16,6 +16,7 @@
 #include <linux/log2.h>
 #include <linux/mman.h>
 #include <linux/poll.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <linux/socket.h>
 #include <linux/timekeeping.h>
@@ -41,7 +42,7 @@ struct iou_xsk_rx {
 /**
  * struct iou_xsk - an AF_XDP socket on a queue
  * @q: the queue
- * @sock: the socket; NULL once it is closed, under iou_netqs_lock
+ * @sock: the socket; NULL once it is closed, under iou_netqs_lock and @wake_lock
  * @file: its file
  * @xdp: the program that sends packets to it
  * @fill: fill ring: frames to the NIC; producing is under iou_netq.lock
@@ -51,7 +52,8 @@ struct iou_xsk_rx {
  * @table: to get at the socket's wait queue
  * @wqh: the socket's wait queue
  * @wait: our entry there
- * @kick: tells the driver about the fill ring
+ * @wake_lock: keeps @sock open while the driver is told about the fill ring
+ * @kick: tells it later
  * @zerocopy: the NIC writes into the frames
  * @skip: the packet goes on in the next descriptor, and is dropped
  * @dropped: XDP_STATISTICS rx_dropped, when @sock is NULL
@@ -70,6 +72,7 @@ struct iou_xsk {
 	poll_table table;
 	wait_queue_head_t *wqh;
 	wait_queue_entry_t wait;
+	struct mutex wake_lock;
 	struct delayed_work kick;
 	bool zerocopy;
 	bool skip;
@@ -89,8 +92,12 @@ static void iou_xsk_wake(struct iou_xsk *x)
 {
 	struct msghdr msg = {};
 
-	if (iou_ring_need_wakeup(&x->fill))
+	if (!iou_ring_need_wakeup(&x->fill))
+		return;
+	mutex_lock(&x->wake_lock);
+	if (x->sock)
 		kernel_recvmsg(x->sock, &msg, NULL, 0, 0, MSG_DONTWAIT);
+	mutex_unlock(&x->wake_lock);
 }
 
 static void iou_xsk_kick_work(struct work_struct *work)
@@ -98,22 +105,18 @@ static void iou_xsk_kick_work(struct work_struct *work)
 	iou_xsk_wake(container_of(to_delayed_work(work), struct iou_xsk, kick));
 }
 
-static void iou_xsk_kick(struct iou_netq *q)
+/*
+ * Under iou_netq.lock: show the driver a burst of frames. All at once: one that
+ * sees the first alone takes it, finds that it has what it wanted, and does not
+ * look again before a packet came.
+ */
+static void iou_xsk_publish(struct iou_xsk *x)
 {
-	iou_xsk_wake(q->priv);
-}
-
-static int iou_xsk_post(struct iou_netq *q, u32 frame)
-{
-	struct iou_xsk *x = q->priv;
 	bool drained;
 
-	if (__test_and_clear_bit(frame, q->held))
-		return 0;
-
-	drained = iou_ring_drained(&x->fill);
-	if (!iou_ring_fill(&x->fill, (u64)frame << q->att.region->frame_shift))
-		return -ENOBUFS;
+	if (x->fill.shown == x->fill.own)
+		return;
+	drained = iou_ring_publish(&x->fill);
 
 	/*
 	 * A driver that found the fill ring empty asks to be woken, in the very
@@ -127,6 +130,27 @@ static int iou_xsk_post(struct iou_netq *q, u32 frame)
 		else if (drained)
 			queue_delayed_work(iou_net_wq, &x->kick, 1);
 	}
+}
+
+static void iou_xsk_kick(struct iou_netq *q)
+{
+	struct iou_xsk *x = q->priv;
+
+	spin_lock_bh(&q->lock);
+	iou_xsk_publish(x);
+	spin_unlock_bh(&q->lock);
+	iou_xsk_wake(x);
+}
+
+/* Shown by iou_xsk_kick(), or when the packets at hand are dealt with. */
+static int iou_xsk_post(struct iou_netq *q, u32 frame)
+{
+	struct iou_xsk *x = q->priv;
+
+	if (__test_and_clear_bit(frame, q->held))
+		return 0;
+	if (!iou_ring_fill(&x->fill, (u64)frame << q->att.region->frame_shift))
+		return -ENOBUFS;
 	return 0;
 }
 
@@ -212,6 +236,11 @@ static int iou_xsk_poll(struct napi_struct *napi, int budget)
 
 	for (i = 0; i < taken; i++)
 		iou_netq_received(q, x->burst[i].owner, &x->burst[i].pkt);
+
+	/* Frames that were dropped, or posted again by who got a packet */
+	spin_lock(&q->lock);
+	iou_xsk_publish(x);
+	spin_unlock(&q->lock);
 
 	if (n < budget)
 		napi_complete_done(napi, n);
@@ -394,9 +423,11 @@ static void iou_xsk_close(struct iou_xsk *x, struct net_device *dev)
 	mutex_lock(&iou_netqs_lock);
 	x->dropped = READ_ONCE(iou_xsk_xs(x->sock)->rx_dropped);
 	x->ring_full = READ_ONCE(iou_xsk_xs(x->sock)->rx_queue_full);
+	mutex_lock(&x->wake_lock);
 	x->sock = NULL;
-	x->file = NULL;
+	mutex_unlock(&x->wake_lock);
 	mutex_unlock(&iou_netqs_lock);
+	x->file = NULL;
 
 	INIT_WORK_ONSTACK(&c.work, iou_xsk_close_work);
 	queue_work(iou_net_wq, &c.work);
@@ -465,6 +496,16 @@ static const struct iou_netq_ops iou_xsk_ops = {
 
 /* ---------------------------------------------------------------- attach */
 
+static bool iou_xsk_taken(const struct iou_netq *q)
+{
+	bool taken;
+
+	rtnl_lock();
+	taken = xsk_get_pool_from_qid(q->dev, q->queue);
+	rtnl_unlock();
+	return taken;
+}
+
 static int iou_xsk_start(struct iou_xsk *x, const struct io_unified_attach *arg,
 			 u32 *reason)
 {
@@ -477,6 +518,12 @@ static int iou_xsk_start(struct iou_xsk *x, const struct io_unified_attach *arg,
 	if (!entries)
 		entries = clamp(roundup_pow_of_two(r->nr_frames),
 				IOU_XSK_MIN_RING, IOU_XSK_MAX_RING);
+
+	/* Its owner has a program there too: say what is more to the point. */
+	if (iou_xsk_taken(q)) {
+		*reason = IO_UNIFIED_REASON_QUEUE_BUSY;
+		return -EBUSY;
+	}
 
 	*reason = IO_UNIFIED_REASON_XSK;
 	ret = iou_xsk_open(x);
@@ -542,6 +589,7 @@ int iou_xsk_attach(struct iou_netq *q, const struct io_unified_attach *arg,
 	if (!x)
 		return -ENOMEM;
 	x->q = q;
+	mutex_init(&x->wake_lock);
 	INIT_DELAYED_WORK(&x->kick, iou_xsk_kick_work);
 
 	q->priv = x;
