@@ -56,13 +56,18 @@ int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason)
 	u32 len = run->ctl.len;
 	struct xdp_rxq_info rxq = { .dev = dev, .queue_index = run->ctl.queue };
 	struct xdp_buff xdp;
+	u8 *start;
 	int ret;
 
-	/* The kernel keeps struct skb_shared_info behind a packet; we do not. */
-	xdp_init_buff(&xdp, run->end - run->start +
+	/*
+	 * The kernel keeps struct xdp_frame in front of a packet and struct
+	 * skb_shared_info behind it, and bpf_xdp_adjust_head() and _tail() leave
+	 * them room. We have neither: only the arithmetic is made to fit.
+	 */
+	start = run->start - sizeof(struct xdp_frame);
+	xdp_init_buff(&xdp, run->end - start +
 		      SKB_DATA_ALIGN(sizeof(struct skb_shared_info)), &rxq);
-	xdp_prepare_buff(&xdp, run->start, run->data - run->start, run->len,
-			 true);
+	xdp_prepare_buff(&xdp, start, run->data - start, run->len, true);
 	xdp.data_meta = xdp.data - sizeof(run->ctl);
 	memcpy(xdp.data_meta, &run->ctl, sizeof(run->ctl));
 
@@ -156,6 +161,7 @@ static int iou_bpf_prog_get(struct iou_prog *p, struct io_unified_attach *arg)
 	/* 0: loaded by who does not set it; else as for a device's program. */
 	if ((prog->expected_attach_type &&
 	     prog->expected_attach_type != BPF_XDP) ||
+	    prog->aux->xdp_has_frags || bpf_prog_is_dev_bound(prog->aux) ||
 	    iou_bpf_redirects(prog)) {
 		bpf_prog_put(prog);
 		arg->reason = IO_UNIFIED_REASON_PROG_HELPERS;

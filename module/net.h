@@ -123,7 +123,10 @@ struct iou_att *iou_net_attach(struct iou_region *r,
  */
 int iou_net_post(struct iou_netq *q, u32 frame, struct iou_rx_owner *owner,
 		 u16 *reason);
-/* After a burst of posts: tell the driver if it sleeps. Process context. */
+/*
+ * After a burst of posts outside of received(): show the frames to the driver,
+ * and wake it if it sleeps. Process context.
+ */
 void iou_net_kick(struct iou_netq *q);
 
 /*

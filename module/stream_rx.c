@@ -46,8 +46,7 @@ struct iou_lane *iou_stream_lane(struct iou_stream *s, u16 index,
 	if (s->d.dev_offset >= st->size)
 		return NULL;
 	lane->next = s->d.dev_offset;
-	lane->end = index == s->d.storage ? s->d.dev_offset + s->p.range_len :
-					    st->size;
+	lane->end = min(s->d.dev_offset + s->p.range_len, st->size);
 	lane->seq = 0;
 	lane->fail_at = U64_MAX;
 	return lane;

@@ -80,13 +80,13 @@ static int iou_cancel_if(struct iou_file *f,
 	list_for_each_entry_safe(w, next, &f->waiting, node) {
 		if (!match(w, arg) || !w->take(w))
 			continue;
-		iou_pdu(w->cmd)->waiter = NULL;
-		list_move_tail(&w->node, &taken);
+		iou_waiter_unlink(w);
+		list_add_tail(&w->taken, &taken);
 	}
 	spin_unlock_bh(&f->wait_lock);
 
-	list_for_each_entry_safe(w, next, &taken, node) {
-		list_del_init(&w->node);
+	/* They are ours now: a waiter that was taken does not go by itself. */
+	list_for_each_entry_safe(w, next, &taken, taken) {
 		w->canceled(w, -ECANCELED, reason);
 		n++;
 	}

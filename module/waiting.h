@@ -14,6 +14,7 @@
 /**
  * struct iou_waiter - a command that waits
  * @node: in iou_file.waiting
+ * @taken: in the list of who cancels it
  * @cmd: the uring_cmd
  * @region: the region
  * @atts: attachments that it uses (NULL where it has none)
@@ -25,6 +26,7 @@
  */
 struct iou_waiter {
 	struct list_head node;
+	struct list_head taken;
 	struct io_uring_cmd *cmd;
 	struct iou_region *region;
 	struct iou_att *atts[3];

@@ -21,6 +21,7 @@
  * @desc: u64 addresses (fill) or struct xdp_desc (receive)
  * @entries: a power of two
  * @own: the index that we move, as only we know it
+ * @shown: what of it the other side was shown
  * @base: where it is mapped
  * @pages: what is mapped
  * @nr_pages: how many
@@ -33,6 +34,7 @@ struct iou_ring {
 	void *desc;
 	u32 entries;
 	u32 own;
+	u32 shown;
 
 	void *base;
 	struct page **pages;
@@ -49,7 +51,10 @@ int iou_ring_map(struct iou_ring *ring, struct file *file, u64 pgoff,
 		 size_t desc_size);
 void iou_ring_unmap(struct iou_ring *ring);
 
-/* Produce one address. False: the ring is full, or its indices are nonsense. */
+/*
+ * Produce one address, which iou_ring_publish() shows. False: the ring is full,
+ * or its indices are nonsense.
+ */
 static inline bool iou_ring_fill(struct iou_ring *ring, u64 addr)
 {
 	u64 *desc = ring->desc;
@@ -58,15 +63,19 @@ static inline bool iou_ring_fill(struct iou_ring *ring, u64 addr)
 	if (ring->own - smp_load_acquire(ring->consumer) >= ring->entries)
 		return false;
 	WRITE_ONCE(desc[ring->own & (ring->entries - 1)], addr);
-	/* The entry is written before it can be seen. */
-	smp_store_release(ring->producer, ++ring->own);
+	ring->own++;
 	return true;
 }
 
-/* The other side has taken all that was produced. */
-static inline bool iou_ring_drained(const struct iou_ring *ring)
+/* Show what was produced. True: the other side had taken all that was there. */
+static inline bool iou_ring_publish(struct iou_ring *ring)
 {
-	return READ_ONCE(*ring->consumer) == ring->own;
+	bool drained = READ_ONCE(*ring->consumer) == ring->shown;
+
+	ring->shown = ring->own;
+	/* The entries are written before they can be seen. */
+	smp_store_release(ring->producer, ring->own);
+	return drained;
 }
 
 /* How many entries wait to be consumed; more than @entries is nonsense. */
