@@ -59,7 +59,7 @@ record() {
 	iou record --net "$rx" --promisc --force --json --memory 64M "$@" \
 		>"$dir/json" 2>"$dir/err" &
 	pid=$!
-	until grep -q '^memory' "$dir/err"; do
+	until grep -q '^recording' "$dir/err"; do
 		n=$((n + 1))
 		kill -0 $pid 2>/dev/null && [ $n -lt 150 ] || {
 			cat "$dir/err"
@@ -67,10 +67,9 @@ record() {
 		}
 		sleep 0.2
 	done
-	sleep 1
 	tcpreplay -q -i "$tx" --pps 1500 "$sent" >"$dir/replay" 2>&1 ||
 		{ cat "$dir/replay"; return 1; }
-	sleep 1
+	sleep 0.5
 	kill -INT $pid
 	wait $pid || { cat "$dir/err"; return 1; }
 	grep -E '^(net|drive|memory)' "$dir/err"
