@@ -70,20 +70,20 @@ static struct request request(u16 type, u16 flags)
 void t_veth_add(int mtu)
 {
 	struct request q = request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	const struct ifinfomsg up = {
-		.ifi_flags = IFF_UP | IFF_NOARP, .ifi_change = IFF_UP | IFF_NOARP,
+	const struct ifinfomsg quiet = {
+		.ifi_flags = IFF_NOARP, .ifi_change = IFF_NOARP,
 	};
 	struct rtattr *info, *data, *peer;
 	int ret;
 
-	q.i.ifi_flags = up.ifi_flags;
-	q.i.ifi_change = up.ifi_change;
+	q.i.ifi_flags = quiet.ifi_flags;
+	q.i.ifi_change = quiet.ifi_change;
 	put(&q, IFLA_IFNAME, "iout0", 6);
 	put(&q, IFLA_MTU, &mtu, 4);
 	info = put(&q, IFLA_LINKINFO, NULL, 0);
 	put(&q, IFLA_INFO_KIND, "veth", 4);
 	data = put(&q, IFLA_INFO_DATA, NULL, 0);
-	peer = put(&q, VETH_INFO_PEER, &up, sizeof(up));
+	peer = put(&q, VETH_INFO_PEER, &quiet, sizeof(quiet));
 	put(&q, IFLA_IFNAME, "iout1", 6);
 	put(&q, IFLA_MTU, &mtu, 4);
 	end(&q, peer);
@@ -91,6 +91,8 @@ void t_veth_add(int mtu)
 	end(&q, info);
 	ret = talk(&q);
 	REQUIRE_EQ(ret, 0, "veth pair");
+	t_link_up("iout0", true);
+	t_link_up("iout1", true);
 }
 
 void t_veth_del(void)

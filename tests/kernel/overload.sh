@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# More packets than the drive takes: what was sent is recorded, filtered, or
+# counted as dropped with its reason. Nothing is unaccounted for.
+set -u
+
+count=0
+failed=0
+skip() {
+	echo "$*"
+	exit 77
+}
+for need in tcpreplay tcpdump jq dmsetup; do
+	command -v $need >/dev/null || skip "$need is not installed"
+done
+modprobe configfs
+mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+modprobe null_blk nr_devices=0 || skip "no null_blk"
+
+dir=$(mktemp -d)
+null=/sys/kernel/config/nullb/ioutslow
+clean_up() {
+	ip link del over0 2>/dev/null
+	[ ! -d $null ] || { echo 0 >$null/power; rmdir $null; }
+	rm -rf "$dir"
+}
+trap clean_up EXIT
+
+# A drive of 3 MB/s: 750 frames a second.
+mkdir $null && echo 1 >$null/memory_backed && echo 512 >$null/size &&
+	echo 4096 >$null/blocksize && echo 3 >$null/mbps && echo 1 >$null/power || exit 1
+drive=/dev/nullb$(cat $null/index)
+[ -b "$drive" ] || drive=/dev/ioutslow
+[ -b "$drive" ] || skip "no null_blk device"
+
+# Packets to send: 3000 of 200 bytes, every third is UDP.
+python3 - "$dir/sent.pcap" <<'END' || skip "no python3"
+import struct, sys
+out = open(sys.argv[1], "wb")
+out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+for i in range(3000):
+    proto = 17 if i % 3 == 0 else 253
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 186, i, 0, 64, proto, 0,
+                     bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
+    packet = b"\xff\xff\xff\xff\xff\xff\2\0\0\0\0\2\x08\0" + ip
+    packet += struct.pack(">HHHHI", 1000, 2000, 166, 0, i)
+    packet += b"x" * (200 - len(packet))
+    out.write(struct.pack("<IIII", i, 0, 200, 200) + packet)
+END
+
+# ok NAME COMMAND...
+ok() {
+	local name=$1
+	shift
+	count=$((count + 1))
+	if "$@" >&2; then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		failed=$((failed + 1))
+	fi
+}
+
+sent_on() { cat "/sys/class/net/$1/statistics/tx_packets"; }
+
+# record OPTION...: sends as fast as it goes, ROUNDS times all packets
+record() {
+	local pid n=0 before
+	iou record --net "$rx" --to "$drive" --force --json --memory 4M "$@" \
+		>"$dir/json" 2>"$dir/err" &
+	pid=$!
+	until grep -q '^recording' "$dir/err"; do
+		n=$((n + 1))
+		kill -0 $pid 2>/dev/null && [ $n -lt 150 ] || {
+			sed 's/^/# /' "$dir/err"
+			return 1
+		}
+		sleep 0.2
+	done
+	before=$(sent_on "$tx")
+	tcpreplay -q -t -l 4 -i "$tx" "$dir/sent.pcap" >"$dir/replay" 2>&1
+	sent=$(($(sent_on "$tx") - before))
+	# A NIC may hold packets back until there are frames again.
+	sleep 2
+	kill -INT $pid
+	wait $pid || { sed 's/^/# /' "$dir/err"; return 1; }
+	jq -c '{received, recorded, filtered, dropped}' "$dir/json" | sed 's/^/# /'
+}
+
+# check WHAT: the sums of the last recording
+check() {
+	ok "$1: something was sent" [ "$sent" -ge 3000 ]
+	ok "$1: the drive was too slow" jq -e '.dropped.total > 0' "$dir/json"
+	ok "$1: something was recorded" jq -e '.recorded > 0' "$dir/json"
+	ok "$1: received = recorded + filtered + dropped" jq -e \
+		'.received == .recorded + .filtered + .dropped.total' "$dir/json"
+	ok "$1: the reasons add up" jq -e \
+		'.dropped.total == ([.dropped | to_entries[] | select(.key != "total") | .value] | add)' \
+		"$dir/json"
+	ok "$1: $sent sent = received" jq -e ".received == $sent" "$dir/json"
+	iou cat "$drive" 2>"$dir/err" | tcpdump --count -nr - 2>/dev/null >"$dir/said"
+	ok "$1: as many packets can be read back" \
+		[ "$(awk '{ print $1 }' "$dir/said")" = "$(jq .recorded "$dir/json")" ]
+}
+
+run() {
+	local what=$1
+	shift
+	ok "$what: recorded" record "$@" || return
+	check "$what"
+}
+
+ip link add over0 type veth peer name over1 || exit 1
+for i in over0 over1; do
+	echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6
+	ip link set $i arp off up
+done
+rx=over0
+tx=over1
+run "veth, AF_XDP" --rx xsk
+run "veth, rx handler" --rx handler
+run "veth, AF_XDP, filter" --rx xsk --filter udp
+run "veth, rx handler, filter" --rx handler --filter udp
+echo "1..$count"
+[ $failed = 0 ]
