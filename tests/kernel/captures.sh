@@ -67,7 +67,7 @@ record() {
 		}
 		sleep 0.2
 	done
-	tcpreplay -q -i "$tx" --pps 1500 "$sent" >"$dir/replay" 2>&1 ||
+	tcpreplay -q -i "$tx" --pps "$pps" "$sent" >"$dir/replay" 2>&1 ||
 		{ cat "$dir/replay"; return 1; }
 	sleep 0.5
 	kill -INT $pid
@@ -139,6 +139,7 @@ grep 'left out' "$dir/manifest" | sed 's/^[^:]*: //; s/^[0-9]* packets/packets/'
 
 ip link add capt0 type veth peer name capt1 || exit 1
 links_up capt0 capt1
+pps=4000
 rx=capt0
 tx=capt1
 recorded "veth" "$sent"
@@ -171,6 +172,7 @@ for i in /sys/class/net/*; do
 	! grep -q ^52:54:00:12:34: "$i/address" || nics+=("${i##*/}")
 done
 if [ ${#nics[@]} -ge 2 ]; then
+	pps=3000
 	rx=${nics[0]}
 	tx=${nics[1]}
 	links_up "$rx" "$tx"
