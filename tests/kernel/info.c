@@ -118,8 +118,8 @@ static void tracepoints(void)
 {
 	static const struct t_stream_opt opt = { .way = &veth };
 	static struct t_stream s;
-	char *text, *at;
-	int i, n;
+	char *text;
+	int i;
 
 	t_stream_open(&s, &opt);
 	if (access(TRACING "/events/io_unified", F_OK))
@@ -142,9 +142,6 @@ static void tracepoints(void)
 		   has(text, "user_data=0x%x", T_STREAM) &&
 		   has(text, "res=4096") && has(text, "res=%d", -ECANCELED)))
 		printf("%s\n", text);
-	for (n = 0, at = text; (at = strstr(at, "stage=net")); at++)
-		n++;
-	t_note("%d packets traced", n);
 	free(text);
 	t_write_file(TRACING "/trace", "");
 	t_stream_close(&s);

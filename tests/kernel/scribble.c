@@ -61,7 +61,7 @@ static void run(bool frames, bool bpf)
 	};
 	struct bpf_object *obj = t_bpf_open("ops", true);
 	struct t_leak before;
-	u64 end = t_now_ms() + 4000, done = 0;
+	u64 end, done = 0;
 	pthread_t thread;
 	struct t_res res;
 	int prog = 0;
@@ -76,6 +76,7 @@ static void run(bool frames, bool bpf)
 	REQUIRE(!pthread_create(&thread, NULL, scribble,
 				frames ? (void *)1 : NULL));
 	t_life_start(&life);
+	end = t_now_ms() + 4000;
 	while (t_now_ms() < end) {
 		if (bpf) {
 			d.bpf = prog;

@@ -61,10 +61,13 @@ void t_leak_start(struct t_leak *l)
 
 	look(l);
 	/* RCU, work items and caches take their time: until it stands still. */
-	for (i = 0; i < 10; i++) {
-		t_sh("sync; echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; sleep 0.2");
+	t_sleep_ms(300);
+	for (i = 0; i < 5; i++) {
+		t_write_file("/proc/sys/vm/drop_caches", "3");
+		t_write_file("/proc/sys/vm/compact_memory", "1");
+		t_sleep_ms(100);
 		look(&again);
-		if (i > 2 && labs(again.free_kb - l->free_kb) < 64)
+		if (i && labs(again.free_kb - l->free_kb) < 128)
 			break;
 		*l = again;
 	}
