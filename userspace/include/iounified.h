@@ -14,6 +14,7 @@
 #ifndef IOUNIFIED_H
 #define IOUNIFIED_H
 
+#include <errno.h>
 #include <liburing.h>
 #include <linux/io_unified.h>
 #include <stdbool.h>
@@ -653,9 +654,12 @@ static inline struct iou_result iou_submit_and_wait(struct io_uring *ring)
 	struct iou_result out = { 0, 0, 0, 0, 0 };
 	struct io_uring_cqe *cqe;
 
-	out.res = io_uring_submit_and_wait(ring, 1);
+	out.res = io_uring_submit(ring);
+	/* a signal does not end the op: its completion is still to come */
 	if (out.res >= 0)
-		out.res = io_uring_wait_cqe(ring, &cqe);
+		do
+			out.res = io_uring_wait_cqe(ring, &cqe);
+		while (out.res == -EINTR);
 	if (out.res >= 0) {
 		out = iou_cqe_result(ring, cqe);
 		io_uring_cqe_seen(ring, cqe);
