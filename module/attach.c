@@ -90,22 +90,6 @@ static struct iou_att *iou_att_peek(struct iou_region *r, u32 kind, u32 index)
 					 lockdep_is_held(&r->file->lock));
 }
 
-/* Attachment @i of all tables in turn, or NULL. */
-static struct iou_att *iou_att_nth(struct iou_region *r, int i)
-{
-	static const u32 kinds[] = { IO_UNIFIED_KIND_NETDEV,
-				     IO_UNIFIED_KIND_BPF,
-				     IO_UNIFIED_KIND_STORAGE };
-
-	return iou_att_peek(r, kinds[i / IOU_MAX_ATTACHMENTS],
-			    i % IOU_MAX_ATTACHMENTS);
-}
-
-#define iou_for_each_att(r, att, i)					\
-	for ((i) = 0; (i) < 3 * IOU_MAX_ATTACHMENTS; (i)++)		\
-		if (!((att) = iou_att_nth((r), (i)))) {			\
-		} else
-
 void *iou_uring_identity(int fd, u16 *reason)
 {
 	struct file *file = fget(fd);
@@ -235,6 +219,7 @@ int iou_attach(struct iou_region *r, struct io_unified_attach *arg)
 		return PTR_ERR(att);
 	att->index = i;
 	arg->index = i;
+	list_add_tail(&att->node, &r->atts);
 	rcu_assign_pointer(table[i], att);
 	return 0;
 }
@@ -306,6 +291,7 @@ int iou_detach(struct iou_region *r, struct io_unified_detach *arg)
 	iou_att_fold(r, att);
 	/* The last reader of the table may still look at it. */
 	synchronize_rcu();
+	list_del(&att->node);
 	att->ops->release(att);
 	return 0;
 }
@@ -313,30 +299,25 @@ int iou_detach(struct iou_region *r, struct io_unified_detach *arg)
 void iou_detach_all(struct iou_region *r)
 {
 	struct iou_att *att, *next;
-	LIST_HEAD(going);
-	int i;
 
-	/* All are killed before the first is waited for: their grace periods
-	 * run together.
-	 */
-	iou_for_each_att(r, att, i) {
+	/* All are killed before the first is waited for: one grace period. */
+	list_for_each_entry(att, &r->atts, node)
 		iou_att_unpublish(r, att);
-		list_add_tail(&att->going, &going);
-	}
-	list_for_each_entry_safe(att, next, &going, going)
+	list_for_each_entry(att, &r->atts, node)
 		wait_for_completion(&att->drained);
 	synchronize_rcu();
-	list_for_each_entry_safe(att, next, &going, going)
+	list_for_each_entry_safe(att, next, &r->atts, node) {
+		list_del(&att->node);
 		att->ops->release(att);
+	}
 }
 
 static void iou_region_counters(struct iou_region *r, u64 *sum)
 {
 	struct iou_att *att;
-	int i;
 
 	iou_counters_sum(r->stats, sum);
-	iou_for_each_att(r, att, i)
+	list_for_each_entry(att, &r->atts, node)
 		iou_att_add_counters(att, sum);
 }
 
@@ -370,8 +351,7 @@ int iou_get_stats(struct iou_region *r, struct io_unified_stats *arg)
 void iou_attach_show(struct iou_region *r, struct seq_file *m)
 {
 	struct iou_att *att;
-	int i;
 
-	iou_for_each_att(r, att, i)
+	list_for_each_entry(att, &r->atts, node)
 		att->ops->show(att, m);
 }

@@ -12,8 +12,7 @@
 #include "main.h"
 #include "storage.h"
 
-void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off,
-		     u32 len)
+void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off, u32 len)
 {
 	/* Not ours to free or to walk by pages: as with an io_uring buffer. */
 	bio_set_flag(bio, BIO_CLONED);

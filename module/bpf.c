@@ -65,8 +65,10 @@ int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason)
 	 * them room. We have neither: only the arithmetic is made to fit.
 	 */
 	start = run->start - sizeof(struct xdp_frame);
-	xdp_init_buff(&xdp, run->end - start +
-		      SKB_DATA_ALIGN(sizeof(struct skb_shared_info)), &rxq);
+	xdp_init_buff(&xdp,
+		      run->end - start +
+			      SKB_DATA_ALIGN(sizeof(struct skb_shared_info)),
+		      &rxq);
 	xdp_prepare_buff(&xdp, start, run->data - start, run->len, true);
 	xdp.data_meta = xdp.data - sizeof(run->ctl);
 	memcpy(xdp.data_meta, &run->ctl, sizeof(run->ctl));
@@ -154,8 +156,8 @@ static int iou_bpf_prog_get(struct iou_prog *p, struct io_unified_attach *arg)
 	prog = bpf_prog_get_type_dev(arg->fd, BPF_PROG_TYPE_XDP, false);
 	if (IS_ERR(prog)) {
 		arg->reason = PTR_ERR(prog) == -EBADF ?
-			      IO_UNIFIED_REASON_BAD_FD :
-			      IO_UNIFIED_REASON_PROG_TYPE;
+				      IO_UNIFIED_REASON_BAD_FD :
+				      IO_UNIFIED_REASON_PROG_TYPE;
 		return PTR_ERR(prog);
 	}
 	/* 0: loaded by who does not set it; else as for a device's program. */

@@ -13,6 +13,7 @@
 /* Free entries, as far as the application is to be believed. */
 static u32 iou_cq_room(struct iou_region *r)
 {
+	/* The application has read the entries that it gives back. */
 	u32 cons = smp_load_acquire(&r->ctrl->cq_cons);
 	u32 used = r->cq.prod - cons;
 	u32 size = r->cq.mask + 1;

@@ -4,14 +4,14 @@
 
 #include "desc.h"
 
-#define IOU_OPS		(IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | \
-			 IO_UNIFIED_OP_NVME)
-#define IOU_FLAGS	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | \
-			 IO_UNIFIED_F_FLUSH | IO_UNIFIED_F_RX | \
-			 IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE | \
-			 IO_UNIFIED_F_CQ)
-#define IOU_DIRECTIONS	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | \
-			 IO_UNIFIED_F_FLUSH | IO_UNIFIED_F_RX)
+#define IOU_OPS (IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME)
+#define IOU_FLAGS                                                      \
+	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FLUSH | \
+	 IO_UNIFIED_F_RX | IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE |    \
+	 IO_UNIFIED_F_CQ)
+#define IOU_DIRECTIONS                                                 \
+	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FLUSH | \
+	 IO_UNIFIED_F_RX)
 
 static int iou_desc_refuse(u16 *reason, u16 why)
 {
@@ -52,8 +52,8 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 
 int iou_desc_check(const struct io_unified_desc *d, bool stream, u16 *reason)
 {
-	if (memchr_inv(d->reserved0, 0, sizeof(d->reserved0)) ||
-	    d->reserved1 || d->reserved2)
+	if (memchr_inv(d->reserved0, 0, sizeof(d->reserved0)) || d->reserved1 ||
+	    d->reserved2)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_RESERVED);
 	if (d->flags & ~IOU_FLAGS)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_FLAGS);

@@ -25,12 +25,12 @@
 
 #include "../uapi/linux/io_unified.h"
 
-#define IOU_MAX_ATTACHMENTS	64
-#define IOU_MAX_LINKS		16
-#define IOU_MAX_ENTRIES		32768u
-#define IOU_MIN_FRAME		2048u
-#define IOU_MAX_FRAME		65536u
-#define IOU_MAX_REGION		(64ULL << 30)
+#define IOU_MAX_ATTACHMENTS 64
+#define IOU_MAX_LINKS 16
+#define IOU_MAX_ENTRIES 32768u
+#define IOU_MIN_FRAME 2048u
+#define IOU_MAX_FRAME 65536u
+#define IOU_MAX_REGION (64ULL << 30)
 
 struct io_uring_cmd;
 struct iou_region;
@@ -74,7 +74,7 @@ struct iou_att {
 	struct iou_counters __percpu *stats;
 	struct percpu_ref refs;
 	struct completion drained;
-	struct list_head going;		/* while all of a region go */
+	struct list_head node; /* in iou_region.atts */
 	u16 kind;
 	u16 index;
 };
@@ -121,20 +121,20 @@ void iou_mem_exit(struct iou_mem *mem);
 /* ------------------------------------------------------ file and region */
 
 struct iou_file {
-	struct mutex lock;		/* region, attachments */
+	struct mutex lock; /* region, attachments */
 	struct iou_region __rcu *region;
-	wait_queue_head_t poll_wait;	/* CQ has entries */
-	spinlock_t wait_lock;		/* waiting, and each op's way out of it */
-	struct list_head waiting;	/* rx ops and streams: long-lived */
-	struct delayed_work watch;	/* looks where io_uring does not tell */
+	wait_queue_head_t poll_wait; /* CQ has entries */
+	spinlock_t wait_lock; /* waiting, and each op's way out of it */
+	struct list_head waiting; /* rx ops and streams: long-lived */
+	struct delayed_work watch; /* looks where io_uring does not tell */
 };
 
 struct iou_cq {
-	spinlock_t lock;
+	spinlock_t lock; /* prod, reserved; _irqsave */
 	struct io_unified_cqe *entries;
 	u32 mask;
 	u32 prod;
-	u32 reserved;			/* promised to ops in flight */
+	u32 reserved; /* promised to ops in flight */
 };
 
 struct iou_region {
@@ -153,7 +153,8 @@ struct iou_region {
 	u32 cq_entries;
 	u32 frame_shift;
 	u32 nr_frames;
-	void *links[IOU_MAX_LINKS];	/* identities of io_urings */
+	struct list_head atts; /* all attachments; iou_file.lock */
+	void *links[IOU_MAX_LINKS]; /* identities of io_urings */
 	struct iou_att __rcu *storage[IOU_MAX_ATTACHMENTS];
 	struct iou_att __rcu *net[IOU_MAX_ATTACHMENTS];
 	struct iou_att __rcu *bpf[IOU_MAX_ATTACHMENTS];

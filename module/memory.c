@@ -21,7 +21,7 @@
 #include "iou.h"
 
 /* Pinned in pieces: a signal or a reschedule need not wait for 64 GiB. */
-#define IOU_PIN_BATCH	4096UL
+#define IOU_PIN_BATCH 4096UL
 
 static int iou_mem_account(struct iou_mem *mem)
 {
@@ -69,10 +69,10 @@ static unsigned long iou_mem_pin(struct iou_mem *mem)
 	while (done < mem->nr_pages) {
 		if (fatal_signal_pending(current))
 			break;
-		n = pin_user_pages_fast(mem->user_addr + (done << PAGE_SHIFT),
-					min(mem->nr_pages - done, IOU_PIN_BATCH),
-					FOLL_WRITE | FOLL_LONGTERM,
-					mem->pages + done);
+		n = pin_user_pages_fast(
+			mem->user_addr + (done << PAGE_SHIFT),
+			min(mem->nr_pages - done, IOU_PIN_BATCH),
+			FOLL_WRITE | FOLL_LONGTERM, mem->pages + done);
 		if (n <= 0)
 			break;
 		done += n;
@@ -194,7 +194,8 @@ int iou_mem_init(struct iou_mem *mem, struct io_unified_region_reg *reg)
 		reg->reason = mem->user_addr ? IO_UNIFIED_REASON_PIN :
 					       IO_UNIFIED_REASON_NONE;
 		ret = fatal_signal_pending(current) ? -EINTR :
-		      mem->user_addr ? -EFAULT : -ENOMEM;
+		      mem->user_addr		    ? -EFAULT :
+						      -ENOMEM;
 		goto err_pages;
 	}
 

@@ -18,12 +18,12 @@
 
 #include "netq.h"
 
-#define IOU_NET_FLAGS	(IO_UNIFIED_ATTACH_ZEROCOPY | \
-			 IO_UNIFIED_ATTACH_XSK | \
-			 IO_UNIFIED_ATTACH_RX_HANDLER)
+#define IOU_NET_FLAGS                                         \
+	(IO_UNIFIED_ATTACH_ZEROCOPY | IO_UNIFIED_ATTACH_XSK | \
+	 IO_UNIFIED_ATTACH_RX_HANDLER)
 
-#define IOU_NET_MIN_RING	64
-#define IOU_NET_MAX_RING	32768
+#define IOU_NET_MIN_RING 64
+#define IOU_NET_MAX_RING 32768
 
 /* The list, and whether a queue has its device. Inside of rtnl. */
 DEFINE_MUTEX(iou_netqs_lock);
@@ -232,14 +232,15 @@ static void iou_net_counters(struct iou_att *att, u64 *sum)
 
 static void iou_net_show(struct iou_att *att, struct seq_file *m)
 {
-	static const char * const paths[] = {
+	static const char *const paths[] = {
 		[IO_UNIFIED_PATH_XSK_ZC] = "xsk-zc",
 		[IO_UNIFIED_PATH_XSK_COPY] = "xsk-copy",
 		[IO_UNIFIED_PATH_RX_HANDLER] = "rx-handler",
 	};
 	struct iou_netq *q = iou_att_netq(att);
 
-	seq_printf(m, "iou-net-%u:\tdev=%s queue=%u path=%s posted=%u error=%d\n",
+	seq_printf(m,
+		   "iou-net-%u:\tdev=%s queue=%u path=%s posted=%u error=%d\n",
 		   att->index, q->name, q->queue, paths[q->path],
 		   READ_ONCE(q->posted), READ_ONCE(q->error));
 }
@@ -312,7 +313,7 @@ static void iou_netq_gone(struct iou_netq *q)
 	q->reason = IO_UNIFIED_REASON_NET_GONE;
 	spin_unlock_bh(&q->lock);
 	if (q->attaching)
-		return;		/* it looks for the error when it is through */
+		return; /* it looks for the error when it is through */
 
 	q->nic_drops = iou_netq_nic_drops(q);
 	q->ops->gone(q, dev);
@@ -454,8 +455,8 @@ static struct iou_netq *iou_netq_alloc(struct iou_region *r,
 	q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
 	if (!q)
 		return NULL;
-	q->owners = kvcalloc(r->nr_frames, sizeof(*q->owners),
-			     GFP_KERNEL_ACCOUNT);
+	q->owners =
+		kvcalloc(r->nr_frames, sizeof(*q->owners), GFP_KERNEL_ACCOUNT);
 	q->held = bitmap_zalloc(r->nr_frames, GFP_KERNEL_ACCOUNT);
 	if (!q->owners || !q->held) {
 		iou_netq_free(q);

@@ -17,7 +17,7 @@
 #include "iou.h"
 
 /* Bytes in front of a packet: room for bpf_xdp_adjust_head(), pcapng headers */
-#define IOU_NET_HEADROOM	XDP_PACKET_HEADROOM
+#define IOU_NET_HEADROOM XDP_PACKET_HEADROOM
 
 /**
  * struct iou_rx_pkt - a packet in its frame
@@ -94,14 +94,14 @@ struct iou_netq {
 	u32 path;
 	bool in_driver;
 	bool streaming;
-	spinlock_t lock;
+	spinlock_t lock; /* see above */
 	struct iou_rx_owner **owners;
 	unsigned long *held;
 	u32 posted;
 	int error;
 	u16 reason;
 
-	spinlock_t rx_lock;
+	spinlock_t rx_lock; /* see above */
 	struct list_head node;
 	bool attaching;
 	u64 nic_base;

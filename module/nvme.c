@@ -32,9 +32,9 @@ struct iou_nvme_request {
 	u16 status;
 };
 
-#define IOU_NVME_REQ_CANCELLED	BIT(0)
-#define IOU_NVME_STATUS_MASK	0x7ff	/* status code type and code */
-#define IOU_NVME_LBA_RANGE	0x80
+#define IOU_NVME_REQ_CANCELLED BIT(0)
+#define IOU_NVME_STATUS_MASK 0x7ff /* status code type and code */
+#define IOU_NVME_LBA_RANGE 0x80
 
 static struct iou_nvme_request *iou_nvme_req(struct request *rq)
 {
@@ -119,7 +119,7 @@ static void iou_nvme_part_done(struct iou_io *io)
 	io->done(io);
 }
 
-static enum rq_end_io_ret iou_nvme_end(struct request *rq, blk_status_t status)
+static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
 {
 	struct iou_nvme_request *req = iou_nvme_req(rq);
 	struct iou_io *io = rq->end_io_data;
@@ -138,8 +138,6 @@ static enum rq_end_io_ret iou_nvme_end(struct request *rq, blk_status_t status)
 	iou_nvme_part_done(io);
 	return RQ_END_IO_FREE;
 }
-
-IOU_RQ_END_IO(iou_nvme_end_io, iou_nvme_end)
 
 static int iou_nvme_start_part(struct iou_io *io, struct bio *bio, u32 off,
 			       u32 len, bool nowait)
@@ -186,8 +184,10 @@ static u32 iou_nvme_part_len(const struct iou_io *io)
 	 * may have segments, and its slices but the last have one length.
 	 */
 	if (io->nr_bvec > st->max_segs)
-		len = min_t(u64, len, round_down((u64)(st->max_segs - 1) *
-						 io->bvec[0].bv_len, block));
+		len = min_t(
+			u64, len,
+			round_down((u64)(st->max_segs - 1) * io->bvec[0].bv_len,
+				   block));
 	return min_t(u64, max(len, block), io->len);
 }
 
@@ -260,8 +260,8 @@ static int iou_nvme_probe_status(struct iou_storage *st)
 	p->io.st = st;
 	p->io.op = IOU_IO_READ;
 	/* Of the device, not of the window: start is added to it. */
-	p->io.pos = ((u64)bdev_nr_sectors(st->bdev) << SECTOR_SHIFT) -
-		    st->start;
+	p->io.pos =
+		((u64)bdev_nr_sectors(st->bdev) << SECTOR_SHIFT) - st->start;
 	p->io.len = bv.bv_len;
 	p->io.bvec = &bv;
 	p->io.nr_bvec = 1;
@@ -324,7 +324,8 @@ int iou_nvme_probe(struct iou_storage *st)
 	if (!ret)
 		ret = iou_nvme_probe_status(st);
 	if (ret)
-		pr_warn_once("io_unified: %pg: NVMe requests are not laid out as expected (%d), using bios\n",
-			     st->bdev, ret);
+		pr_warn_once(
+			"io_unified: %pg: NVMe requests are not laid out as expected (%d), using bios\n",
+			st->bdev, ret);
 	return ret;
 }

@@ -96,8 +96,9 @@ static void iou_op_io_done(struct iou_io *io)
 		return;
 	}
 	op->done |= IO_UNIFIED_OP_NVME;
-	iou_count(op->st->att.stats, read ? IO_UNIFIED_STAT_READ_BYTES :
-					    IO_UNIFIED_STAT_WRITTEN_BYTES,
+	iou_count(op->st->att.stats,
+		  read ? IO_UNIFIED_STAT_READ_BYTES :
+			 IO_UNIFIED_STAT_WRITTEN_BYTES,
 		  io->nr_bvec ? io->len : 0);
 	if (read && op->prog) {
 		/* Programs do not run in hard interrupts. */
@@ -123,15 +124,13 @@ static void iou_op_prepare_io(struct iou_op *op, u64 addr, u32 len)
 	if (flags & IO_UNIFIED_F_OPCODE) {
 		io->op = IOU_IO_OPCODE;
 		io->opcode = op->d.nvme_opcode;
-		if (!(flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE)))
-			return;
 	} else if (flags & IO_UNIFIED_F_FLUSH) {
 		io->op = IOU_IO_FLUSH;
-		return;
 	} else {
 		io->op = io->write ? IOU_IO_WRITE : IOU_IO_READ;
 	}
-	iou_io_set_mem(io, &op->r->mem, addr, len);
+	if (flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE))
+		iou_io_set_mem(io, &op->r->mem, addr, len);
 }
 
 /*
@@ -179,8 +178,9 @@ static void iou_op_write(struct iou_op *op)
 	}
 	ret = iou_storage_check(op->st, op->dev_offset, len, &op->reason);
 	if (ret) {
-		iou_op_fail(op, ret, op->prog ? IO_UNIFIED_REASON_CTL_RANGE :
-						op->reason);
+		iou_op_fail(op, ret,
+			    op->prog ? IO_UNIFIED_REASON_CTL_RANGE :
+				       op->reason);
 		return;
 	}
 	trace_io_unified_stage(op->r, &op->d, IO_UNIFIED_OP_NVME, op->addr,
@@ -293,8 +293,9 @@ static void iou_op_bpf_stopped(struct iou_op *op, int error)
 		error = 0;
 	}
 	if (op->nq)
-		iou_count(op->nq->att.stats, error ? IO_UNIFIED_STAT_DROP_BPF :
-						     IO_UNIFIED_STAT_FILTERED,
+		iou_count(op->nq->att.stats,
+			  error ? IO_UNIFIED_STAT_DROP_BPF :
+				  IO_UNIFIED_STAT_FILTERED,
 			  1);
 	if (error)
 		iou_op_fail(op, error, op->reason);
@@ -449,9 +450,9 @@ static int iou_op_check_storage(struct iou_op *op, u16 *reason)
 	else
 		io_op = d->flags & IO_UNIFIED_F_WRITE ? IOU_IO_WRITE :
 							IOU_IO_READ;
-	ret = iou_storage_allowed(op->st, io_op, d->nvme_opcode,
-				  d->flags & (IO_UNIFIED_F_READ |
-					      IO_UNIFIED_F_WRITE), reason);
+	ret = iou_storage_allowed(
+		op->st, io_op, d->nvme_opcode,
+		d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE), reason);
 	if (ret || (d->flags & IO_UNIFIED_F_FLUSH))
 		return ret;
 	/* The packet's length is not known yet, the frame's is an upper bound */
@@ -512,7 +513,8 @@ int iou_op_submit(struct iou_region *r, struct io_uring_cmd *cmd,
 	op->cmd = cmd;
 	op->d = *d;
 	op->addr = d->addr;
-	op->len = op->orig_len = d->len;
+	op->len = d->len;
+	op->orig_len = d->len;
 	op->dev_offset = d->dev_offset;
 	op->cookie = d->cookie;
 	INIT_LIST_HEAD(&op->waiter.node);

@@ -15,8 +15,8 @@
 
 #include "pcapng.h"
 
-#define PCAPNG_EPB		6
-#define PCAPNG_BLOCK_MIN	12	/* type, length, length */
+#define PCAPNG_EPB 6
+#define PCAPNG_BLOCK_MIN 12 /* type, length, length */
 
 struct pcapng_epb {
 	u32 type;
@@ -29,11 +29,11 @@ struct pcapng_epb {
 };
 
 /* The least room that opening block and EPB header need. */
-#define IOU_PCAPNG_OFF_MIN						\
+#define IOU_PCAPNG_OFF_MIN                                                \
 	((u32)(PCAPNG_BLOCK_MIN + sizeof(struct io_unified_frame_block) + \
 	       sizeof(struct pcapng_epb)))
 /* Behind the packet: length of its block, at least an empty block. */
-#define IOU_PCAPNG_TAIL		((u32)sizeof(u32) + PCAPNG_BLOCK_MIN)
+#define IOU_PCAPNG_TAIL ((u32)sizeof(u32) + PCAPNG_BLOCK_MIN)
 
 /* A local-use block of @len bytes whose body starts with @body. */
 static void iou_pcapng_local(u8 *at, u32 len, const void *body, u32 body_len)
@@ -55,10 +55,10 @@ bool iou_pcapng_wrap(struct iou_pcapng_pkt *p)
 	u8 *data;
 
 	/* Moved rather than cut, cut only where the frame is too small. */
-	p->caplen = min(p->caplen, p->frame_size - IOU_PCAPNG_OFF_MIN -
-				   IOU_PCAPNG_TAIL);
-	off = min(p->off, p->frame_size - IOU_PCAPNG_TAIL -
-			  ALIGN(p->caplen, 4));
+	p->caplen = min(p->caplen,
+			p->frame_size - IOU_PCAPNG_OFF_MIN - IOU_PCAPNG_TAIL);
+	off = min(p->off,
+		  p->frame_size - IOU_PCAPNG_TAIL - ALIGN(p->caplen, 4));
 	off = max(ALIGN_DOWN(off, 4), IOU_PCAPNG_OFF_MIN);
 	if (off != p->off) {
 		memmove(p->frame + off, p->frame + p->off, p->caplen);

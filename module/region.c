@@ -51,8 +51,8 @@ static int iou_region_check(const struct iou_file *f,
 	    !iou_entries_ok(reg->cq_entries) ||
 	    !is_power_of_2(reg->frame_size) ||
 	    reg->frame_size < IOU_MIN_FRAME ||
-	    reg->frame_size > IOU_MAX_FRAME ||
-	    !reg->region_size || !PAGE_ALIGNED(reg->region_size) ||
+	    reg->frame_size > IOU_MAX_FRAME || !reg->region_size ||
+	    !PAGE_ALIGNED(reg->region_size) ||
 	    reg->region_size > IOU_MAX_REGION)
 		return iou_region_refuse(reg, IO_UNIFIED_REASON_SIZE, -EINVAL);
 	if (!PAGE_ALIGNED(reg->user_addr))
@@ -64,8 +64,8 @@ static int iou_region_check(const struct iou_file *f,
 	if (reg->net_rxq && !reg->net_ifindex)
 		return iou_region_refuse(reg, IO_UNIFIED_REASON_QUEUE, -EINVAL);
 	if (reg->numa_node < -1 ||
-	    (reg->numa_node >= 0 && (reg->numa_node >= MAX_NUMNODES ||
-				     !node_online(reg->numa_node))))
+	    (reg->numa_node >= 0 &&
+	     (reg->numa_node >= MAX_NUMNODES || !node_online(reg->numa_node))))
 		return iou_region_refuse(reg, IO_UNIFIED_REASON_NUMA, -EINVAL);
 	return 0;
 }
@@ -173,6 +173,7 @@ static struct iou_region *iou_region_alloc(struct iou_file *f)
 		return NULL;
 	r->file = f;
 	spin_lock_init(&r->cq.lock);
+	INIT_LIST_HEAD(&r->atts);
 	init_completion(&r->drained);
 	r->stats = alloc_percpu_gfp(struct iou_counters,
 				    GFP_KERNEL_ACCOUNT | __GFP_ZERO);
@@ -273,9 +274,11 @@ void iou_region_show(struct iou_region *r, struct seq_file *m)
 
 	for (i = 0; i < IOU_MAX_LINKS; i++)
 		links += !!r->links[i];
-	seq_printf(m, "iou-region:\tsize=%llu memory=%s chunk=%lu frame_size=%u frames=%u sq=%u cq=%u rings=%d\n",
-		   r->mem.size, r->mem.shmem ? "module" : "user",
-		   1UL << r->mem.chunk_shift, iou_frame_size(r), r->nr_frames,
-		   r->sq_entries, r->cq_entries, links);
+	seq_printf(
+		m,
+		"iou-region:\tsize=%llu memory=%s chunk=%lu frame_size=%u frames=%u sq=%u cq=%u rings=%d\n",
+		r->mem.size, r->mem.shmem ? "module" : "user",
+		1UL << r->mem.chunk_shift, iou_frame_size(r), r->nr_frames,
+		r->sq_entries, r->cq_entries, links);
 	iou_attach_show(r, m);
 }

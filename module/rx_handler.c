@@ -21,7 +21,7 @@
 #include "compat/net.h"
 #include "netq.h"
 
-#define IOU_RXH_NONE	U32_MAX
+#define IOU_RXH_NONE U32_MAX
 
 /**
  * struct iou_rxh - the rx handler of a device; under rtnl
@@ -140,8 +140,9 @@ static void iou_rxh_copy(struct sk_buff *skb, u8 *to, u32 len)
 	}
 
 	if (skb->ip_summed == CHECKSUM_PARTIAL && !skb_csum_is_sctp(skb))
-		iou_rxh_checksum(to, len, skb_checksum_start_offset(skb) - mac +
-				 tag, skb->csum_offset);
+		iou_rxh_checksum(to, len,
+				 skb_checksum_start_offset(skb) - mac + tag,
+				 skb->csum_offset);
 }
 
 static void iou_rxh_one(struct iou_netq *q, struct sk_buff *skb)
@@ -162,9 +163,11 @@ static void iou_rxh_one(struct iou_netq *q, struct sk_buff *skb)
 
 	owner = iou_rxh_pop(q, &pkt.frame);
 	if (!owner) {
-		iou_netq_dropped(q, READ_ONCE(q->streaming) ?
-				 IO_UNIFIED_STAT_DROP_NO_FRAME :
-				 IO_UNIFIED_STAT_DROP_NO_OP, pkt.len);
+		iou_netq_dropped(q,
+				 READ_ONCE(q->streaming) ?
+					 IO_UNIFIED_STAT_DROP_NO_FRAME :
+					 IO_UNIFIED_STAT_DROP_NO_OP,
+				 pkt.len);
 		return;
 	}
 

@@ -9,9 +9,9 @@
 #include "compat/compat.h"
 #include "storage.h"
 
-#define IOU_STORAGE_FLAGS	(IO_UNIFIED_ATTACH_PASSTHROUGH | \
-				 IO_UNIFIED_ATTACH_BIO | \
-				 IO_UNIFIED_ATTACH_RDONLY)
+#define IOU_STORAGE_FLAGS                                        \
+	(IO_UNIFIED_ATTACH_PASSTHROUGH | IO_UNIFIED_ATTACH_BIO | \
+	 IO_UNIFIED_ATTACH_RDONLY)
 
 int iou_storage_check(const struct iou_storage *st, u64 pos, u64 len,
 		      u16 *reason)
@@ -97,7 +97,7 @@ bool iou_bvec_append(struct bio_vec *bv, u32 *nr, u32 max,
 		u32 prev_end = prev ? prev->bv_offset + prev->bv_len : 0;
 
 		if (prev && page_to_phys(prev->bv_page) + prev_end ==
-			    page_to_phys(page) + off) {
+				    page_to_phys(page) + off) {
 			prev->bv_len += bytes;
 		} else {
 			if (n == limit ||
@@ -134,12 +134,13 @@ static void iou_storage_show(struct iou_att *att, struct seq_file *m)
 {
 	struct iou_storage *st = iou_att_storage(att);
 
-	seq_printf(m, "iou-storage-%u:\tdev=%pg path=%s start=%llu size=%llu rights=%s%s\n",
-		   att->index, st->bdev,
-		   st->path == IO_UNIFIED_PATH_PASSTHROUGH ? "passthrough" :
-							     "bio",
-		   st->start, st->size, st->readable ? "r" : "",
-		   st->writable ? "w" : "");
+	seq_printf(
+		m,
+		"iou-storage-%u:\tdev=%pg path=%s start=%llu size=%llu rights=%s%s\n",
+		att->index, st->bdev,
+		st->path == IO_UNIFIED_PATH_PASSTHROUGH ? "passthrough" : "bio",
+		st->start, st->size, st->readable ? "r" : "",
+		st->writable ? "w" : "");
 }
 
 static const struct iou_att_ops iou_storage_ops = {
@@ -153,8 +154,8 @@ static void iou_storage_limits(struct iou_storage *st)
 	u64 bytes = (u64)queue_max_hw_sectors(q) << SECTOR_SHIFT;
 
 	st->block_shift = ilog2(bdev_logical_block_size(st->bdev));
-	st->max_bytes = round_down(min_t(u64, bytes, SZ_1G),
-				   1U << st->block_shift);
+	st->max_bytes =
+		round_down(min_t(u64, bytes, SZ_1G), 1U << st->block_shift);
 	st->max_segs = queue_max_segments(q);
 	st->gap_mask = queue_virt_boundary(q);
 	st->dma_mask = queue_dma_alignment(q);

@@ -13,7 +13,7 @@ enum iou_io_op {
 	IOU_IO_READ,
 	IOU_IO_WRITE,
 	IOU_IO_FLUSH,
-	IOU_IO_OPCODE,			/* a raw NVMe command, maybe with data */
+	IOU_IO_OPCODE, /* a raw NVMe command, maybe with data */
 };
 
 /**

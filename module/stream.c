@@ -20,11 +20,11 @@
 #include "trace.h"
 #include "uring.h"
 
-#define IOU_STREAM_FLAGS	IO_UNIFIED_STREAM_PER_PACKET
-#define IOU_BATCH_BYTES		SZ_128K
-#define IOU_BATCH_BYTES_MAX	SZ_4M
-#define IOU_FLUSH_USEC		10000
-#define IOU_FLUSH_USEC_MAX	(60 * USEC_PER_SEC)
+#define IOU_STREAM_FLAGS IO_UNIFIED_STREAM_PER_PACKET
+#define IOU_BATCH_BYTES SZ_128K
+#define IOU_BATCH_BYTES_MAX SZ_4M
+#define IOU_FLUSH_USEC 10000
+#define IOU_FLUSH_USEC_MAX (60 * USEC_PER_SEC)
 
 void iou_stream_kick(struct iou_stream *s)
 {
@@ -89,9 +89,9 @@ static bool iou_stream_uses(const struct iou_waiter *w,
 
 /* ------------------------------------------------------------ completions */
 
-static void iou_stream_post_cqe(struct iou_stream *s,
-				const struct iou_batch *b, u64 addr,
-				u64 dev_offset, u32 len, u64 cookie, u32 count)
+static void iou_stream_post_cqe(struct iou_stream *s, const struct iou_batch *b,
+				u64 addr, u64 dev_offset, u32 len, u64 cookie,
+				u32 count)
 {
 	struct io_unified_cqe cqe = {
 		.user_data = s->d.user_data,
@@ -128,8 +128,9 @@ static void iou_stream_tell(struct iou_stream *s, const struct iou_batch *b)
 		return;
 	}
 	for (i = 0; i < b->nr_pkts; i++)
-		iou_stream_post_cqe(s, b, b->pkts[i].addr, b->dev_offset +
-				    ((u64)i << s->r->frame_shift),
+		iou_stream_post_cqe(s, b, b->pkts[i].addr,
+				    b->dev_offset +
+					    ((u64)i << s->r->frame_shift),
 				    iou_frame_size(s->r), b->pkts[i].cookie, 1);
 }
 
@@ -202,9 +203,10 @@ static void iou_stream_reap(struct iou_stream *s, struct iou_batch *b)
 		s->dropped += b->nr_pkts;
 		if (!s->nvme_status)
 			s->nvme_status = b->io.nvme_status;
-		iou_stream_stop(s, b->io.error, b->io.nvme_status ?
-				IO_UNIFIED_REASON_NVME_STATUS :
-				IO_UNIFIED_REASON_IO);
+		iou_stream_stop(s, b->io.error,
+				b->io.nvme_status ?
+					IO_UNIFIED_REASON_NVME_STATUS :
+					IO_UNIFIED_REASON_IO);
 	} else {
 		s->written += b->nr_pkts;
 	}
@@ -349,8 +351,8 @@ static void iou_stream_work(struct work_struct *work)
 /* A batch waited long enough for more packets. */
 static void iou_stream_flush(struct work_struct *work)
 {
-	struct iou_stream *s = container_of(to_delayed_work(work),
-					    struct iou_stream, flush);
+	struct iou_stream *s =
+		container_of(to_delayed_work(work), struct iou_stream, flush);
 
 	spin_lock_bh(&s->lock);
 	iou_stream_close_all(s);
@@ -381,8 +383,8 @@ static int iou_stream_check(struct iou_stream *s, struct iou_storage *st,
 	    p->range_len & (frame_size - 1))
 		return iou_stream_refuse(reason, IO_UNIFIED_REASON_SIZE);
 	if (!p->batch_bytes)
-		p->batch_bytes = clamp(st->max_bytes, frame_size,
-				       (u32)IOU_BATCH_BYTES);
+		p->batch_bytes =
+			clamp(st->max_bytes, frame_size, (u32)IOU_BATCH_BYTES);
 	if (p->batch_bytes < frame_size ||
 	    p->batch_bytes > min_t(u32, IOU_BATCH_BYTES_MAX, st->max_bytes))
 		return iou_stream_refuse(reason, IO_UNIFIED_REASON_SIZE);
@@ -406,8 +408,7 @@ static int iou_stream_alloc_batches(struct iou_stream *s)
 			     s->p.batch_bytes >> s->r->frame_shift);
 	s->max_bv = s->per_batch * max_t(u32, frame_size >> PAGE_SHIFT, 1);
 	nr = clamp(2 * s->nr_frames / s->per_batch, 4U, 4096U);
-	one = sizeof(struct iou_batch) +
-	      s->max_bv * sizeof(struct bio_vec) +
+	one = sizeof(struct iou_batch) + s->max_bv * sizeof(struct bio_vec) +
 	      s->per_batch * sizeof(struct iou_batch_pkt);
 	s->batches = kvcalloc(nr, one, GFP_KERNEL_ACCOUNT);
 	if (!s->batches)

@@ -98,11 +98,11 @@ struct iou_stream {
 	struct io_unified_stream p;
 	u32 first_frame;
 	u32 nr_frames;
-	u32 per_batch;			/* frames */
+	u32 per_batch; /* frames */
 	u32 max_bv;
-	bool streaming;			/* the queue is ours */
+	bool streaming; /* the queue is ours */
 
-	spinlock_t lock;
+	spinlock_t lock; /* see above */
 	struct iou_lane lanes[IOU_MAX_ATTACHMENTS];
 	struct list_head free;
 	struct list_head ready;
@@ -121,7 +121,7 @@ struct iou_stream {
 	bool taken;
 	bool canceled;
 
-	spinlock_t done_lock;
+	spinlock_t done_lock; /* see above */
 	struct list_head done;
 	struct work_struct work;
 	struct delayed_work flush;

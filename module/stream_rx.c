@@ -85,9 +85,8 @@ void iou_stream_close_batch(struct iou_stream *s, struct iou_lane *lane)
 	iou_stream_kick(s);
 }
 
-static struct iou_batch *iou_stream_open_batch(struct iou_stream *s,
-					       struct iou_lane *lane,
-					       u64 offset)
+static struct iou_batch *
+iou_stream_open_batch(struct iou_stream *s, struct iou_lane *lane, u64 offset)
 {
 	struct iou_batch *b;
 
@@ -104,8 +103,7 @@ static struct iou_batch *iou_stream_open_batch(struct iou_stream *s,
 	b->copied = false;
 	b->realigned = false;
 	lane->open = b;
-	mod_delayed_work(iou_wq, &s->flush,
-			 usecs_to_jiffies(s->p.flush_usec));
+	mod_delayed_work(iou_wq, &s->flush, usecs_to_jiffies(s->p.flush_usec));
 	return b;
 }
 
@@ -131,8 +129,8 @@ static struct iou_batch *iou_stream_batch(struct iou_stream *s,
 {
 	struct iou_batch *b = lane->open;
 
-	if (b && (b->dev_offset + b->bytes != offset ||
-		  !iou_batch_add(b, frame))) {
+	if (b &&
+	    (b->dev_offset + b->bytes != offset || !iou_batch_add(b, frame))) {
 		iou_stream_close_batch(s, lane);
 		b = NULL;
 	} else if (b) {
@@ -175,7 +173,8 @@ static int iou_stream_filter(struct iou_stream *s, struct iou_rx_pkt *pkt,
 
 	if (iou_bpf_run(s->prog, &run, &reason))
 		return reason == IO_UNIFIED_REASON_BPF_DROP ?
-		       IO_UNIFIED_STAT_FILTERED : IO_UNIFIED_STAT_DROP_BPF;
+			       IO_UNIFIED_STAT_FILTERED :
+			       IO_UNIFIED_STAT_DROP_BPF;
 	/* Bytes that the program cut or added were never on the wire. */
 	if (run.len != pkt->len)
 		pkt->orig_len = run.len;
@@ -192,8 +191,8 @@ static int iou_stream_filter(struct iou_stream *s, struct iou_rx_pkt *pkt,
 		return 0;
 
 	block = 1U << dest->lane->st->block_shift;
-	if ((dest->offset & (block - 1)) ||
-	    dest->offset < s->d.dev_offset || dest->offset > dest->lane->end ||
+	if ((dest->offset & (block - 1)) || dest->offset < s->d.dev_offset ||
+	    dest->offset > dest->lane->end ||
 	    dest->lane->end - dest->offset < iou_frame_size(s->r))
 		return IO_UNIFIED_STAT_DROP_BPF;
 	return 0;

@@ -9,6 +9,8 @@
 
 #include "iou.h"
 
+/* Events are laid out as in the kernel's own headers. */
+/* clang-format off */
 #define iou_show_ops(ops)						\
 	__print_flags(ops, "|", { IO_UNIFIED_OP_NETWORK, "NETWORK" },	\
 		      { IO_UNIFIED_OP_BPF, "BPF" },			\

@@ -79,14 +79,13 @@ static int iou_uring_submit(struct iou_region *r, struct io_uring_cmd *cmd,
 {
 	bool nowait = issue_flags & IO_URING_F_NONBLOCK;
 	struct io_unified_cmd c;
-	int ret;
 
 	if (!(issue_flags & IO_URING_F_SQE128)) {
 		*reason = IO_UNIFIED_REASON_NEED_SQE128;
 		return -EINVAL;
 	}
 	iou_uring_copy(&c, cmd, sizeof(c));
-	if (c.reserved) {
+	if (c.reserved || (cmd->cmd_op == IO_UNIFIED_CMD_OP && c.stream)) {
 		*reason = IO_UNIFIED_REASON_RESERVED;
 		return -EINVAL;
 	}
@@ -96,16 +95,10 @@ static int iou_uring_submit(struct iou_region *r, struct io_uring_cmd *cmd,
 		iou_pdu(cmd)->cancelable = true;
 		iou_uring_cancelable(cmd, issue_flags);
 	}
-	if (cmd->cmd_op == IO_UNIFIED_CMD_STREAM) {
-		ret = iou_stream_submit(r, cmd, &c.desc,
-					u64_to_user_ptr(c.stream), reason);
-	} else if (c.stream) {
-		*reason = IO_UNIFIED_REASON_RESERVED;
-		return -EINVAL;
-	} else {
-		ret = iou_op_submit(r, cmd, &c.desc, nowait, reason);
-	}
-	return ret;
+	if (cmd->cmd_op == IO_UNIFIED_CMD_STREAM)
+		return iou_stream_submit(r, cmd, &c.desc,
+					 u64_to_user_ptr(c.stream), reason);
+	return iou_op_submit(r, cmd, &c.desc, nowait, reason);
 }
 
 int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)

@@ -3,7 +3,7 @@
 #include "uring.h"
 #include "waiting.h"
 
-#define IOU_WATCH_INTERVAL	(HZ / 10)
+#define IOU_WATCH_INTERVAL (HZ / 10)
 
 static bool iou_waiter_doomed(const struct iou_waiter *w)
 {
@@ -30,8 +30,7 @@ static void iou_watch_arm(struct iou_file *f)
 }
 
 int iou_waiter_add(struct iou_waiter *w,
-		   int (*start)(struct iou_waiter *w, u16 *reason),
-		   u16 *reason)
+		   int (*start)(struct iou_waiter *w, u16 *reason), u16 *reason)
 {
 	struct iou_file *f = w->region->file;
 	bool canceled = false;
@@ -153,8 +152,8 @@ static bool iou_match_dying(const struct iou_waiter *w, const void *arg)
 
 static void iou_watch(struct work_struct *work)
 {
-	struct iou_file *f = container_of(to_delayed_work(work),
-					  struct iou_file, watch);
+	struct iou_file *f =
+		container_of(to_delayed_work(work), struct iou_file, watch);
 
 	iou_cancel_if(f, iou_match_dying, NULL, IO_UNIFIED_REASON_CANCELED);
 

@@ -79,6 +79,7 @@ static struct bpf_map *iou_xdp_make_map(u32 entries, int *fd)
 
 static int iou_xdp_load(int map_fd)
 {
+	static const char license[] = "GPL";
 	/* return bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS); */
 	struct bpf_insn insns[] = {
 		BPF_LDX_MEM(BPF_W, BPF_REG_2, BPF_REG_1,
@@ -96,7 +97,7 @@ static int iou_xdp_load(int map_fd)
 	attr.expected_attach_type = BPF_XDP;
 	attr.insn_cnt = ARRAY_SIZE(insns);
 	attr.insns = (uintptr_t)insns;
-	attr.license = (uintptr_t)"GPL";
+	attr.license = (uintptr_t)license;
 	strscpy(attr.prog_name, "iou_rx", sizeof(attr.prog_name));
 	return kern_sys_bpf(BPF_PROG_LOAD, &attr, sizeof(attr));
 }
@@ -116,8 +117,8 @@ static struct bpf_link *iou_xdp_link(int prog_fd, int ifindex, u32 flags)
 		return ERR_PTR(fd);
 
 	link = bpf_link_get_from_fd(fd);
-	if (!IS_ERR(link) && (link->type != BPF_LINK_TYPE_XDP ||
-			      !link->ops->detach)) {
+	if (!IS_ERR(link) &&
+	    (link->type != BPF_LINK_TYPE_XDP || !link->ops->detach)) {
 		bpf_link_put(link);
 		link = ERR_PTR(-EBADF);
 	}
@@ -132,8 +133,7 @@ static struct bpf_link *iou_xdp_attach(struct net_device *dev, int prog_fd,
 
 	*is_generic = false;
 	if (dev->netdev_ops->ndo_bpf)
-		link = iou_xdp_link(prog_fd, dev->ifindex,
-				    XDP_FLAGS_DRV_MODE);
+		link = iou_xdp_link(prog_fd, dev->ifindex, XDP_FLAGS_DRV_MODE);
 	if (!IS_ERR(link) || !generic || PTR_ERR(link) == -EBUSY)
 		return link;
 

@@ -28,11 +28,11 @@
 #include "xdp.h"
 #include "xsk_ring.h"
 
-#define IOU_XSK_MIN_RING	64u
-#define IOU_XSK_MAX_RING	32768u
+#define IOU_XSK_MIN_RING 64u
+#define IOU_XSK_MAX_RING 32768u
 
 /* How long the kernel may take to let go of a queue, in ms */
-#define IOU_XSK_RELEASE_MS	2000
+#define IOU_XSK_RELEASE_MS 2000
 
 struct iou_xsk_rx {
 	struct iou_rx_owner *owner;
@@ -72,7 +72,7 @@ struct iou_xsk {
 	poll_table table;
 	wait_queue_head_t *wqh;
 	wait_queue_entry_t wait;
-	struct mutex wake_lock;
+	struct mutex wake_lock; /* see above */
 	struct delayed_work kick;
 	bool zerocopy;
 	bool skip;
@@ -353,7 +353,7 @@ static int iou_xsk_reg_umem(struct iou_xsk *x)
 static int iou_xsk_make_rings(struct iou_xsk *x, int entries)
 {
 	struct xdp_mmap_offsets off = {};
-	int completion = 1;	/* has to exist, is never used */
+	int completion = 1; /* has to exist, is never used */
 	int ret;
 
 	ret = iou_xsk_setsockopt(x, XDP_UMEM_FILL_RING, &entries,
@@ -531,8 +531,8 @@ static int iou_xsk_start(struct iou_xsk *x, const struct io_unified_attach *arg,
 		return ret;
 
 	/* In the stack AF_XDP costs more than the rx handler. */
-	x->xdp = iou_xdp_get(q->dev, arg->flags & IO_UNIFIED_ATTACH_XSK &&
-			     !zerocopy);
+	x->xdp = iou_xdp_get(q->dev,
+			     arg->flags & IO_UNIFIED_ATTACH_XSK && !zerocopy);
 	if (IS_ERR(x->xdp)) {
 		ret = PTR_ERR(x->xdp);
 		x->xdp = NULL;

@@ -14,7 +14,7 @@
 #include "xsk_ring.h"
 
 /* Where a ring may begin in its mapping: behind its indices. */
-#define IOU_RING_MAX_DESC	PAGE_SIZE
+#define IOU_RING_MAX_DESC PAGE_SIZE
 
 static bool iou_ring_offset_ok(u64 offset, u64 desc)
 {

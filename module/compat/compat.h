@@ -60,23 +60,12 @@ static inline void bpf_net_ctx_clear(struct bpf_net_context *ctx)
 }
 #endif
 
-/*
- * IOU_RQ_END_IO(name, fn) defines name, a rq_end_io_fn that calls
- * fn(rq, status) and returns what it returns.
- */
+/* The parameters of a rq_end_io_fn. */
 #ifdef IOU_HAVE_RQ_END_IO_BATCH
-#define IOU_RQ_END_IO(name, fn)						\
-static enum rq_end_io_ret name(struct request *rq, blk_status_t status,	\
-			       const struct io_comp_batch *iob)		\
-{									\
-	return fn(rq, status);						\
-}
+#define IOU_RQ_END_IO_ARGS \
+	struct request *rq, blk_status_t status, const struct io_comp_batch *iob
 #else
-#define IOU_RQ_END_IO(name, fn)						\
-static enum rq_end_io_ret name(struct request *rq, blk_status_t status)	\
-{									\
-	return fn(rq, status);						\
-}
+#define IOU_RQ_END_IO_ARGS struct request *rq, blk_status_t status
 #endif
 
 #endif /* IOU_COMPAT_H */

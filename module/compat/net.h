@@ -23,9 +23,9 @@
 
 /* The namespace of kern_sys_bpf(), where the kernel has namespaces for it. */
 #ifdef IOU_HAVE_IMPORT_NS_TOKEN
-#define IOU_IMPORT_BPF	MODULE_IMPORT_NS(BPF_INTERNAL)
+#define IOU_IMPORT_BPF MODULE_IMPORT_NS(BPF_INTERNAL)
 #else
-#define IOU_IMPORT_BPF	MODULE_IMPORT_NS("BPF_INTERNAL")
+#define IOU_IMPORT_BPF MODULE_IMPORT_NS("BPF_INTERNAL")
 #endif
 
 /* Exported for light skeletons, which declare it themselves. */
@@ -33,7 +33,7 @@ int kern_sys_bpf(int cmd, union bpf_attr *attr, unsigned int size);
 
 /* Packets in more than one piece: never seen by a kernel without them. */
 #ifndef XDP_PKT_CONTD
-#define XDP_PKT_CONTD	(1 << 0)
+#define XDP_PKT_CONTD (1 << 0)
 #endif
 
 #ifndef IOU_HAVE_ALLOC_NETDEV_DUMMY
@@ -77,8 +77,8 @@ static inline int iou_getsockopt_user(struct socket *sock, int level,
 	ret = -EFAULT;
 	if (put_user(len, optlen))
 		goto out;
-	ret = sock->ops->getsockopt(sock, level, optname,
-				    (char __user *)page, optlen);
+	ret = sock->ops->getsockopt(sock, level, optname, (char __user *)page,
+				    optlen);
 	if (!ret && copy_from_user(val, (void __user *)page, len))
 		ret = -EFAULT;
 out:

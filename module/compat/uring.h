@@ -33,32 +33,25 @@ static inline const void *iou_uring_cmd_bytes(struct io_uring_cmd *cmd)
 }
 
 #if defined(IOU_HAVE_URING_TW_REQ)
-#define IOU_URING_TW(name, fn)						\
-static void name(struct io_tw_req tw_req, io_tw_token_t tw)		\
-{									\
-	fn(io_uring_cmd_from_tw(tw_req),				\
-	   IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);				\
-}
-typedef io_req_tw_func_t iou_uring_tw_fn;
+#define IOU_URING_TW(name, fn)                                      \
+	static void name(struct io_tw_req tw_req, io_tw_token_t tw) \
+	{                                                           \
+		fn(io_uring_cmd_from_tw(tw_req),                    \
+		   IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);             \
+	}
 #else
-#define IOU_URING_TW(name, fn)						\
-static void name(struct io_uring_cmd *cmd, unsigned int issue_flags)	\
-{									\
-	fn(cmd, issue_flags);						\
-}
-typedef void (*iou_uring_tw_fn)(struct io_uring_cmd *cmd,
-				unsigned int issue_flags);
+#define IOU_URING_TW(name, fn)                                               \
+	static void name(struct io_uring_cmd *cmd, unsigned int issue_flags) \
+	{                                                                    \
+		fn(cmd, issue_flags);                                        \
+	}
 #endif
 
-static inline void iou_uring_in_task(struct io_uring_cmd *cmd,
-				     iou_uring_tw_fn fn)
-{
 #ifdef IOU_HAVE_URING_DO_IN_TASK_LAZY
-	io_uring_cmd_do_in_task_lazy(cmd, fn);
+#define iou_uring_in_task(cmd, fn) io_uring_cmd_do_in_task_lazy(cmd, fn)
 #else
-	io_uring_cmd_complete_in_task(cmd, fn);
+#define iou_uring_in_task(cmd, fn) io_uring_cmd_complete_in_task(cmd, fn)
 #endif
-}
 
 static inline void iou_uring_cmd_done(struct io_uring_cmd *cmd, s32 res,
 				      u64 res2, bool cqe32,
@@ -77,7 +70,7 @@ static inline void *iou_uring_ctx(struct io_uring_cmd *cmd)
 }
 
 #ifdef IOU_HAVE_URING_CANCELABLE
-#define IOU_URING_F_CANCEL	IO_URING_F_CANCEL
+#define IOU_URING_F_CANCEL IO_URING_F_CANCEL
 
 static inline void iou_uring_cancelable(struct io_uring_cmd *cmd,
 					unsigned int issue_flags)
@@ -90,7 +83,7 @@ static inline bool iou_uring_dying(struct io_uring_cmd *cmd)
 	return false;
 }
 #else
-#define IOU_URING_F_CANCEL	0
+#define IOU_URING_F_CANCEL 0
 
 static inline void iou_uring_cancelable(struct io_uring_cmd *cmd,
 					unsigned int issue_flags)

@@ -36,6 +36,8 @@
 extern "C" {
 #endif
 
+/* clang-format off */
+
 /* Raised only when something is added; nothing is ever taken away. */
 #define IO_UNIFIED_ABI_VERSION	1
 
@@ -135,7 +137,7 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_STREAM_BUSY = 74,	/* queue feeds a stream already */
 	/* BPF */
 	IO_UNIFIED_REASON_PROG_TYPE = 80,	/* program is not of type XDP */
-	IO_UNIFIED_REASON_PROG_HELPERS = 81,	/* program uses redirect maps, fragments or is bound to a device */
+	IO_UNIFIED_REASON_PROG_HELPERS = 81,	/* redirect maps, fragments, device-bound */
 	IO_UNIFIED_REASON_BPF_ABORTED = 82,	/* XDP_ABORTED or unknown verdict */
 	IO_UNIFIED_REASON_BPF_REDIRECT = 83,	/* XDP_REDIRECT */
 	IO_UNIFIED_REASON_BPF_TX = 84,		/* XDP_TX, and nothing to send with */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 /* AF_XDP rings that are PFN mappings need follow_pfn(). */
 #include <linux/mm.h>
 int f(struct vm_area_struct *vma, unsigned long *pfn);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 /* Socket options can be read into kernel memory. */
 #include <linux/net.h>
 int f(struct socket *sock, sockopt_t *opt);

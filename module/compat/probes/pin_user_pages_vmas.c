@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 /* pin_user_pages() has an array of VMAs as last argument. */
 #include <linux/mm.h>
 long f(struct page **pages);

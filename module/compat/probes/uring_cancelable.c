@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 /* io_uring cancels long-lived uring_cmds. */
 #include <linux/io_uring/cmd.h>
 void f(struct io_uring_cmd *cmd, unsigned int flags);

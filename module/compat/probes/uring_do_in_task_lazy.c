@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 /* Completion by task work that does not interrupt the task. */
 #include <linux/io_uring/cmd.h>
 void *f(void);
