@@ -207,7 +207,9 @@ ok "placer: totals" json '.recorded == 1000 and ([.targets[].recorded] | add) ==
 	([.targets[].recorded] | min) > 0'
 ok "placer: counters agree" json '[.maps.lane_counters[].packets] == [.targets[].recorded]'
 # a packet's lines as one, to be sorted
-one_line() { packets "$1" | awk '/^\t/ { printf "%s", $0; next } { printf "\n%s", $0 } END { print "" }'; }
+one_line() {
+	packets "$1" | awk '!/^\t/ && NR > 1 { print "" } { printf "%s", $0 } END { print "" }'
+}
 : >"$dir/all"
 flows_split=0
 for i in 0 1 2 3; do
