@@ -24,7 +24,8 @@ static void set_up(void)
 static struct io_unified_attach storage(void)
 {
 	return (struct io_unified_attach){
-		.kind = IO_UNIFIED_KIND_STORAGE, .fd = disk_fd,
+		.kind = IO_UNIFIED_KIND_STORAGE,
+		.fd = disk_fd,
 	};
 }
 
@@ -46,17 +47,18 @@ static void works(void)
 	t_region_close(&r);
 }
 
-#define REFUSE(error, why, ...) do {					\
-	struct io_unified_attach a_ = storage();			\
-	struct io_unified_attach *a = &a_;				\
-	__VA_ARGS__;							\
-	refuse(a_, error, IO_UNIFIED_REASON_##why, #__VA_ARGS__);	\
-} while (0)
+#define REFUSE(error, why, ...)                                           \
+	do {                                                              \
+		struct io_unified_attach a_ = storage();                  \
+		struct io_unified_attach *a = &a_;                        \
+		__VA_ARGS__;                                              \
+		refuse(a_, error, IO_UNIFIED_REASON_##why, #__VA_ARGS__); \
+	} while (0)
 
 static void kinds(void)
 {
-	static const u32 bad[] = { 0, 3, 4, 7, 8, 64, 0x7fffffff, 0x80000000,
-				   ~0u };
+	static const u32 bad[] = { 0,  3,	   4,	       7,  8,
+				   64, 0x7fffffff, 0x80000000, ~0u };
 	unsigned int i;
 
 	set_up();
@@ -70,7 +72,8 @@ static void fields(void)
 	unsigned int i;
 
 	set_up();
-	for (i = 0; i < ARRAY_SIZE(((struct io_unified_attach *)0)->reserved); i++)
+	for (i = 0; i < ARRAY_SIZE(((struct io_unified_attach *)0)->reserved);
+	     i++)
 		REFUSE(EINVAL, RESERVED, a->reserved[i] = 1ull << (9 * i));
 	for (i = 6; i < 32; i++)
 		REFUSE(EINVAL, FLAGS, a->flags = 1u << i);
@@ -78,8 +81,9 @@ static void fields(void)
 	REFUSE(EINVAL, FLAGS, a->flags = IO_UNIFIED_ATTACH_ZEROCOPY);
 	REFUSE(EINVAL, FLAGS, a->flags = IO_UNIFIED_ATTACH_XSK);
 	REFUSE(EINVAL, FLAGS, a->flags = IO_UNIFIED_ATTACH_RX_HANDLER);
-	REFUSE(EINVAL, FLAGS, a->flags = IO_UNIFIED_ATTACH_PASSTHROUGH |
-					 IO_UNIFIED_ATTACH_BIO);
+	REFUSE(EINVAL, FLAGS,
+	       a->flags = IO_UNIFIED_ATTACH_PASSTHROUGH |
+			  IO_UNIFIED_ATTACH_BIO);
 	REFUSE(EINVAL, FLAGS, a->kind = IO_UNIFIED_KIND_RING;
 	       a->fd = r.ring.ring_fd; a->flags = 1);
 	REFUSE(EINVAL, FLAGS, a->kind = IO_UNIFIED_KIND_BPF; a->flags = 1);
@@ -105,7 +109,8 @@ static void fds(void)
 	REFUSE(ENOTBLK, NOT_BLOCK, a->fd = r.ring.ring_fd);
 	REFUSE(EBADF, BAD_FD, a->fd = open(disk.path, O_PATH));
 	REFUSE(EINVAL, NOT_URING, a->kind = IO_UNIFIED_KIND_RING);
-	REFUSE(EINVAL, NOT_URING, a->kind = IO_UNIFIED_KIND_RING; a->fd = memfd);
+	REFUSE(EINVAL, NOT_URING, a->kind = IO_UNIFIED_KIND_RING;
+	       a->fd = memfd);
 	REFUSE(EBADF, BAD_FD, a->kind = IO_UNIFIED_KIND_RING; a->fd = 1000);
 	REFUSE(EBADF, BAD_FD, a->kind = IO_UNIFIED_KIND_BPF; a->fd = 1000);
 	works();
@@ -248,7 +253,9 @@ static void links_full(void)
 static int detach(u32 kind, u32 index, u32 flags, u64 reserved, u32 *reason)
 {
 	struct io_unified_detach d = {
-		.kind = kind, .index = index, .flags = flags,
+		.kind = kind,
+		.index = index,
+		.flags = flags,
 		.reserved = { 0, reserved },
 	};
 	int ret = ioctl(r.fd, IO_UNIFIED_DETACH, &d) ? -errno : 0;
@@ -260,8 +267,10 @@ static int detach(u32 kind, u32 index, u32 flags, u64 reserved, u32 *reason)
 static void detaching(void)
 {
 	static const u32 kinds_[] = {
-		IO_UNIFIED_KIND_STORAGE, IO_UNIFIED_KIND_NETDEV,
-		IO_UNIFIED_KIND_BPF, IO_UNIFIED_KIND_RING,
+		IO_UNIFIED_KIND_STORAGE,
+		IO_UNIFIED_KIND_NETDEV,
+		IO_UNIFIED_KIND_BPF,
+		IO_UNIFIED_KIND_RING,
 	};
 	unsigned int i;
 	u32 reason;

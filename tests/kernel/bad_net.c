@@ -34,12 +34,13 @@ static void refuse(struct io_unified_attach a, int error, u32 reason,
 	CHECK_EQ(a.reason, reason, "%s", what);
 }
 
-#define REFUSE(error, why, ...) do {					\
-	struct io_unified_attach a_ = good();				\
-	struct io_unified_attach *a = &a_;				\
-	__VA_ARGS__;							\
-	refuse(a_, error, IO_UNIFIED_REASON_##why, #__VA_ARGS__);	\
-} while (0)
+#define REFUSE(error, why, ...)                                           \
+	do {                                                              \
+		struct io_unified_attach a_ = good();                     \
+		struct io_unified_attach *a = &a_;                        \
+		__VA_ARGS__;                                              \
+		refuse(a_, error, IO_UNIFIED_REASON_##why, #__VA_ARGS__); \
+	} while (0)
 
 static void works(void)
 {
@@ -69,10 +70,11 @@ static void numbers(void)
 	REFUSE(EINVAL, FLAGS, a->flags = IO_UNIFIED_ATTACH_PASSTHROUGH);
 	REFUSE(EINVAL, FLAGS, a->flags = IO_UNIFIED_ATTACH_RDONLY);
 	REFUSE(EINVAL, FLAGS, a->flags = 1u << 31);
-	REFUSE(EINVAL, FLAGS, a->flags = IO_UNIFIED_ATTACH_RX_HANDLER |
-					 IO_UNIFIED_ATTACH_XSK);
-	REFUSE(EINVAL, FLAGS, a->flags = IO_UNIFIED_ATTACH_RX_HANDLER |
-					 IO_UNIFIED_ATTACH_ZEROCOPY);
+	REFUSE(EINVAL, FLAGS,
+	       a->flags = IO_UNIFIED_ATTACH_RX_HANDLER | IO_UNIFIED_ATTACH_XSK);
+	REFUSE(EINVAL, FLAGS,
+	       a->flags = IO_UNIFIED_ATTACH_RX_HANDLER |
+			  IO_UNIFIED_ATTACH_ZEROCOPY);
 	works();
 }
 
@@ -90,7 +92,8 @@ static void devices(void)
 static void bound_already(void)
 {
 	static const u32 flags[] = {
-		IO_UNIFIED_ATTACH_XSK, IO_UNIFIED_ATTACH_RX_HANDLER,
+		IO_UNIFIED_ATTACH_XSK,
+		IO_UNIFIED_ATTACH_RX_HANDLER,
 	};
 	struct io_unified_attach a;
 	struct t_region other;
@@ -105,7 +108,8 @@ static void bound_already(void)
 		for (j = 0; j < 2; j++)
 			REFUSE(EBUSY, QUEUE_BUSY, a->flags = flags[j]);
 		REFUSE(EBUSY, QUEUE_BUSY, (void)a);
-		REQUIRE_EQ(t_detach(&other, IO_UNIFIED_KIND_NETDEV, a.index), 0);
+		REQUIRE_EQ(t_detach(&other, IO_UNIFIED_KIND_NETDEV, a.index),
+			   0);
 	}
 	t_region_close(&other);
 	works();
@@ -115,8 +119,9 @@ static void bound_already(void)
 static void taken_by_others(void)
 {
 	set_up();
-	REQUIRE(!t_sh("ip link add ioutbr type bridge && ip link set %s master ioutbr",
-		      l.rx));
+	REQUIRE(!t_sh(
+		"ip link add ioutbr type bridge && ip link set %s master ioutbr",
+		l.rx));
 	REFUSE(EBUSY, QUEUE_BUSY, a->flags = IO_UNIFIED_ATTACH_RX_HANDLER);
 	t_sh("ip link del ioutbr");
 	works();
@@ -166,7 +171,8 @@ static void no_bpf(void)
 	a = good();
 	a.flags = IO_UNIFIED_ATTACH_XSK;
 	CHECK_EQ(t_attach(&r, &a), -EPERM);
-	CHECK(a.reason == IO_UNIFIED_REASON_XDP || a.reason == IO_UNIFIED_REASON_XSK,
+	CHECK(a.reason == IO_UNIFIED_REASON_XDP ||
+		      a.reason == IO_UNIFIED_REASON_XSK,
 	      "reason %u", a.reason);
 	a = good();
 	CHECK_EQ(t_attach(&r, &a), 0);

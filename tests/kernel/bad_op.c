@@ -54,16 +54,18 @@ static void refuse(struct io_unified_desc d, int error, u16 reason,
 	CHECK_EQ(res.reason, reason, "%s", what);
 	CHECK_EQ(res.status, 0, "%s", what);
 	CHECK(*t_ptr(&r, t_frame(&r, 0)) == 0x5a &&
-	      !memcmp(t_ptr(&r, t_frame(&r, 0)), t_ptr(&r, t_frame(&r, 0)) + 1,
-		      4 * 4096 - 1), "%s: memory was touched", what);
+		      !memcmp(t_ptr(&r, t_frame(&r, 0)),
+			      t_ptr(&r, t_frame(&r, 0)) + 1, 4 * 4096 - 1),
+	      "%s: memory was touched", what);
 }
 
-#define REFUSE(error, why, ...) do {					\
-	struct io_unified_desc d_ = good();				\
-	struct io_unified_desc *d = &d_;				\
-	__VA_ARGS__;							\
-	refuse(d_, error, IO_UNIFIED_REASON_##why, #__VA_ARGS__);	\
-} while (0)
+#define REFUSE(error, why, ...)                                           \
+	do {                                                              \
+		struct io_unified_desc d_ = good();                       \
+		struct io_unified_desc *d = &d_;                          \
+		__VA_ARGS__;                                              \
+		refuse(d_, error, IO_UNIFIED_REASON_##why, #__VA_ARGS__); \
+	} while (0)
 
 static void fields(void)
 {
@@ -94,22 +96,52 @@ static void combinations(void)
 		  fua = IO_UNIFIED_F_FUA, oc = IO_UNIFIED_F_OPCODE;
 	static const u32 none;
 	const u32 bad[][2] = {
-		{ none, none }, { none, rd },
-		{ s, none }, { s, rd | wr }, { s, rd | fl }, { s, wr | fl },
-		{ s, rx }, { s, rx | rd }, { s, rx | wr }, { s, fua },
-		{ s, rd | fua }, { s, fl | fua }, { s, oc | fl },
+		{ none, none },
+		{ none, rd },
+		{ s, none },
+		{ s, rd | wr },
+		{ s, rd | fl },
+		{ s, wr | fl },
+		{ s, rx },
+		{ s, rx | rd },
+		{ s, rx | wr },
+		{ s, fua },
+		{ s, rd | fua },
+		{ s, fl | fua },
+		{ s, oc | fl },
 		{ s, oc | rd | wr },
-		{ b, rd }, { b, wr }, { b, fl }, { b, rx }, { b, fua },
+		{ b, rd },
+		{ b, wr },
+		{ b, fl },
+		{ b, rx },
+		{ b, fua },
 		{ b, oc },
-		{ n, none }, { n, rd }, { n, wr }, { n, rx | rd },
-		{ n, rx | wr }, { n, rx | fua }, { n, rx | oc },
-		{ n | b, none }, { n | b, wr }, { n | b, rx | wr },
-		{ n | s, rx }, { n | s, wr }, { n | s, rx | rd },
-		{ n | s, rx | fl }, { n | s, rx | wr | fl },
-		{ n | s, rx | wr | oc }, { n | s, rx | rd | wr },
-		{ n | b | s, rx }, { n | b | s, wr }, { n | b | s, rx | rd },
-		{ b | s, none }, { b | s, rd | wr }, { b | s, rd | fua },
-		{ b | s, rx | wr }, { b | s, fl }, { b | s, oc },
+		{ n, none },
+		{ n, rd },
+		{ n, wr },
+		{ n, rx | rd },
+		{ n, rx | wr },
+		{ n, rx | fua },
+		{ n, rx | oc },
+		{ n | b, none },
+		{ n | b, wr },
+		{ n | b, rx | wr },
+		{ n | s, rx },
+		{ n | s, wr },
+		{ n | s, rx | rd },
+		{ n | s, rx | fl },
+		{ n | s, rx | wr | fl },
+		{ n | s, rx | wr | oc },
+		{ n | s, rx | rd | wr },
+		{ n | b | s, rx },
+		{ n | b | s, wr },
+		{ n | b | s, rx | rd },
+		{ b | s, none },
+		{ b | s, rd | wr },
+		{ b | s, rd | fua },
+		{ b | s, rx | wr },
+		{ b | s, fl },
+		{ b | s, oc },
 	};
 	struct io_unified_desc d;
 	struct t_res res;
@@ -123,7 +155,7 @@ static void combinations(void)
 		res = t_op(&r, &d);
 		CHECK_EQ(res.res, -EINVAL, "ops %#x flags %#x", d.ops, d.flags);
 		CHECK(res.reason == IO_UNIFIED_REASON_OPS ||
-		      res.reason == IO_UNIFIED_REASON_FLAGS,
+			      res.reason == IO_UNIFIED_REASON_FLAGS,
 		      "ops %#x flags %#x: reason %u", d.ops, d.flags,
 		      res.reason);
 	}
@@ -227,7 +259,8 @@ static void rights(void)
 	forced = a.index;
 
 	t_fill(t_ptr(&r, t_frame(&r, 1)), 4096, 60);
-	REFUSE(EBADF, READ_ONLY, d->storage = ro; d->flags = IO_UNIFIED_F_WRITE);
+	REFUSE(EBADF, READ_ONLY, d->storage = ro;
+	       d->flags = IO_UNIFIED_F_WRITE);
 	REFUSE(EBADF, READ_ONLY, d->storage = ro_bio;
 	       d->flags = IO_UNIFIED_F_WRITE);
 	REFUSE(EBADF, READ_ONLY, d->storage = forced;
@@ -265,8 +298,8 @@ static void without_sys_admin(void)
 	};
 	struct __user_cap_data_struct none[2] = { 0 };
 	/* Unknown, reservation, dataset management, vendor. */
-	static const u8 denied[] = { 0x03, 0x0d, 0x0e, 0x11, 0x15, 0x09, 0x19,
-				     0x7d, 0x80, 0xff };
+	static const u8 denied[] = { 0x03, 0x0d, 0x0e, 0x11, 0x15,
+				     0x09, 0x19, 0x7d, 0x80, 0xff };
 	struct t_disk part;
 	unsigned int i;
 	int p;
@@ -354,10 +387,15 @@ static void foreign_ring(void)
 
 static void commands(void)
 {
-	static const u32 numbers[] = { 0, 1, 0x40, 0xffffffff,
-				       _IO(IO_UNIFIED_MAGIC, 0x40),
-				       _IOW(IO_UNIFIED_MAGIC, 0x41, struct io_unified_cmd),
-				       _IOW(IO_UNIFIED_MAGIC, 0x44, struct io_unified_cmd) };
+	static const u32 numbers[] = {
+		0,
+		1,
+		0x40,
+		0xffffffff,
+		_IO(IO_UNIFIED_MAGIC, 0x40),
+		_IOW(IO_UNIFIED_MAGIC, 0x41, struct io_unified_cmd),
+		_IOW(IO_UNIFIED_MAGIC, 0x44, struct io_unified_cmd)
+	};
 	struct io_unified_cmd *cmd;
 	struct io_uring_sqe *sqe;
 	unsigned int i;

@@ -13,8 +13,8 @@
 #include "lib/disk.h"
 #include "lib/iou_test.h"
 
-#define PAGE	4096ull
-#define SIZE	(1ull << 20)
+#define PAGE 4096ull
+#define SIZE (1ull << 20)
 
 static u8 *memory;
 static struct io_uring ring;
@@ -75,12 +75,13 @@ static void works(void)
 	CHECK_EQ(pinned_kb(), 0);
 }
 
-#define REFUSE(error, why, ...) do {					\
-	struct io_unified_region_reg reg_ = good();			\
-	struct io_unified_region_reg *g = &reg_;			\
-	__VA_ARGS__;							\
-	refuse(reg_, error, IO_UNIFIED_REASON_##why, #__VA_ARGS__);	\
-} while (0)
+#define REFUSE(error, why, ...)                                             \
+	do {                                                                \
+		struct io_unified_region_reg reg_ = good();                 \
+		struct io_unified_region_reg *g = &reg_;                    \
+		__VA_ARGS__;                                                \
+		refuse(reg_, error, IO_UNIFIED_REASON_##why, #__VA_ARGS__); \
+	} while (0)
 
 static void sizes(void)
 {
@@ -175,8 +176,8 @@ static void attachments(void)
 	REFUSE(EBADF, BAD_FD, g->nvme_fd = closed);
 	REFUSE(ENOTBLK, NOT_BLOCK, g->nvme_fd = file);
 	REFUSE(ENODEV, NO_NETDEV, g->net_ifindex = 0x7fffffff);
-	REFUSE(ENODEV, NO_NETDEV,
-	       g->nvme_fd = open(disk.path, O_RDWR); g->net_ifindex = ~0u);
+	REFUSE(ENODEV, NO_NETDEV, g->nvme_fd = open(disk.path, O_RDWR);
+	       g->net_ifindex = ~0u);
 	works();
 }
 
@@ -252,15 +253,19 @@ static void numbers(void)
 	for (nr = 0; nr < 256; nr++) {
 		if (nr <= 5)
 			continue;
-		CHECK(ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, IO_UNIFIED_MAGIC,
-				     nr, sizeof(reg)), &reg) == -1 &&
-		      errno == ENOTTY, "number %u: errno %d", nr, errno);
+		CHECK(ioctl(fd,
+			    _IOC(_IOC_READ | _IOC_WRITE, IO_UNIFIED_MAGIC, nr,
+				 sizeof(reg)),
+			    &reg) == -1 &&
+			      errno == ENOTTY,
+		      "number %u: errno %d", nr, errno);
 	}
 	/* A known number with another size is another number. */
 	CHECK(ioctl(fd, _IOWR(IO_UNIFIED_MAGIC, 1, char), &reg) == -1 &&
 	      errno == ENOTTY);
 	CHECK(ioctl(fd, _IOC(_IOC_READ, IO_UNIFIED_MAGIC, 0, sizeof(info) - 8),
-		    &info) == -1 && errno == ENOTTY);
+		    &info) == -1 &&
+	      errno == ENOTTY);
 	CHECK(ioctl(fd, IO_UNIFIED_GET_INFO, NULL) == -1 && errno == EFAULT);
 	CHECK(ioctl(fd, IO_UNIFIED_REGISTER_REGION, (void *)1) == -1 &&
 	      errno == EFAULT);

@@ -15,7 +15,7 @@ static struct bpf_object *obj;
 static int config_fd, result_fd, storage, other;
 static struct ops_config config;
 static struct ops_result result;
-static struct io_unified_cqe cqe;	/* of the last op */
+static struct io_unified_cqe cqe; /* of the last op */
 
 static void set_up(void)
 {
@@ -36,15 +36,19 @@ static void tear_down(void)
 }
 
 /* Runs the program over @len bytes at @addr, then maybe writes them. */
-static struct t_res run_at(int prog, u32 extra_ops, u32 flags, u64 addr, u32 len,
-			   u64 dev_offset)
+static struct t_res run_at(int prog, u32 extra_ops, u32 flags, u64 addr,
+			   u32 len, u64 dev_offset)
 {
 	struct io_unified_desc d = {
 		.user_data = 0x8888,
 		.ops = IO_UNIFIED_OP_BPF | extra_ops,
 		.flags = flags | IO_UNIFIED_F_CQ,
-		.addr = addr, .len = len, .bpf = prog, .cookie = 0xc001e,
-		.storage = extra_ops ? storage : 0, .dev_offset = dev_offset,
+		.addr = addr,
+		.len = len,
+		.bpf = prog,
+		.cookie = 0xc001e,
+		.storage = extra_ops ? storage : 0,
+		.dev_offset = dev_offset,
 	};
 	struct t_res res;
 	u32 zero = 0;
@@ -112,7 +116,8 @@ static void alone(void)
 		free(want);
 	}
 	CHECK_EQ(result.runs, ARRAY_SIZE(lens), "the map counts");
-	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_BPF, prog, IO_UNIFIED_STAT_BPF_RUNS),
+	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_BPF, prog,
+			IO_UNIFIED_STAT_BPF_RUNS),
 		 ARRAY_SIZE(lens));
 	tear_down();
 }
@@ -219,7 +224,8 @@ static void verdicts(void)
 		config.verdict = bad[i].verdict;
 		res = run(prog, t_frame(&r, 1), 100);
 		CHECK(res.res < 0, "verdict %u: %d", bad[i].verdict, res.res);
-		CHECK_EQ(res.reason, bad[i].reason, "verdict %u", bad[i].verdict);
+		CHECK_EQ(res.reason, bad[i].reason, "verdict %u",
+			 bad[i].verdict);
 		CHECK_EQ(cqe.verdict, bad[i].verdict);
 		CHECK(!(res.flags & IO_UNIFIED_CQE_DROPPED));
 	}
@@ -260,7 +266,8 @@ static void then_write(void)
 	config.dev_offset = 2 << 20;
 	res = run_at(set, s, wr, addr, 4096, 1 << 20);
 	CHECK_EQ(res.res, 4096, "reason %u", res.reason);
-	CHECK_EQ(((struct io_unified_bpf_ctl *)result.ctl)->dev_offset, 1 << 20);
+	CHECK_EQ(((struct io_unified_bpf_ctl *)result.ctl)->dev_offset,
+		 1 << 20);
 	CHECK_EQ(cqe.dev_offset, 2 << 20);
 	t_disk_read(&disk, buf, 4096, 2 << 20);
 	CHECK(t_filled(buf, 4096, 82));
@@ -276,7 +283,8 @@ static void then_write(void)
 	t_disk_read(&disk, buf, 4096, 3 << 20);
 	CHECK(t_filled(buf, 4096, 83));
 	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_STORAGE, other,
-			IO_UNIFIED_STAT_WRITTEN_BYTES), 4096);
+			IO_UNIFIED_STAT_WRITTEN_BYTES),
+		 4096);
 
 	/* A drop writes nothing. */
 	t_disk_write(&disk, zeros, 8192, 1 << 20);
@@ -291,7 +299,8 @@ static void then_write(void)
 	/* Cut to what is kept, padded to a block. */
 	memset(buf, 0xee, 8192);
 	t_disk_write(&disk, buf, 8192, 1 << 20);
-	config = (struct ops_config){ .verdict = XDP_PASS, .set = SET_LEN,
+	config = (struct ops_config){ .verdict = XDP_PASS,
+				      .set = SET_LEN,
 				      .len = 700 };
 	t_fill(t_ptr(&r, addr), 4096, 84);
 	res = run_at(set, s, wr, addr, 4096, 1 << 20);
@@ -320,7 +329,8 @@ static void after_read(void)
 		     1 << 20);
 	CHECK_EQ(res.res, 4096, "reason %u", res.reason);
 	CHECK_EQ(cqe.ops, IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME);
-	CHECK_EQ(((struct io_unified_bpf_ctl *)result.ctl)->dev_offset, 1 << 20);
+	CHECK_EQ(((struct io_unified_bpf_ctl *)result.ctl)->dev_offset,
+		 1 << 20);
 	for (i = 0; i < 32; i++)
 		buf[i] = ~buf[i];
 	CHECK(!memcmp(t_ptr(&r, addr), buf, 4096));
@@ -373,21 +383,29 @@ static void nonsense(void)
 		{ "offset behind the end",
 		  { XDP_PASS, SET_DEV_OFFSET, disk.size },
 		  IO_UNIFIED_REASON_CTL_RANGE },
-		{ "offset far away", { XDP_PASS, SET_DEV_OFFSET, ~511ull },
+		{ "offset far away",
+		  { XDP_PASS, SET_DEV_OFFSET, ~511ull },
 		  IO_UNIFIED_REASON_CTL_RANGE },
-		{ "offset unaligned", { XDP_PASS, SET_DEV_OFFSET, 513 },
+		{ "offset unaligned",
+		  { XDP_PASS, SET_DEV_OFFSET, 513 },
 		  IO_UNIFIED_REASON_CTL_ALIGN },
-		{ "storage 50", { XDP_PASS, SET_STORAGE, .storage = 50 },
+		{ "storage 50",
+		  { XDP_PASS, SET_STORAGE, .storage = 50 },
 		  IO_UNIFIED_REASON_CTL_INDEX },
-		{ "storage 0xffff", { XDP_PASS, SET_STORAGE, .storage = 0xffff },
+		{ "storage 0xffff",
+		  { XDP_PASS, SET_STORAGE, .storage = 0xffff },
 		  IO_UNIFIED_REASON_CTL_INDEX },
-		{ "length one too many", { XDP_PASS, SET_LEN, .len = 4097 },
+		{ "length one too many",
+		  { XDP_PASS, SET_LEN, .len = 4097 },
 		  IO_UNIFIED_REASON_CTL_LEN },
-		{ "length of all ones", { XDP_PASS, SET_LEN, .len = ~0u },
+		{ "length of all ones",
+		  { XDP_PASS, SET_LEN, .len = ~0u },
 		  IO_UNIFIED_REASON_CTL_LEN },
-		{ "flags 1", { XDP_PASS, SET_FLAGS, .flags = 1 },
+		{ "flags 1",
+		  { XDP_PASS, SET_FLAGS, .flags = 1 },
 		  IO_UNIFIED_REASON_CTL_FLAGS },
-		{ "flags 1 << 31", { XDP_PASS, SET_FLAGS, .flags = 1u << 31 },
+		{ "flags 1 << 31",
+		  { XDP_PASS, SET_FLAGS, .flags = 1u << 31 },
 		  IO_UNIFIED_REASON_CTL_FLAGS },
 	};
 	u8 *before = malloc(1 << 20), *after = malloc(1 << 20);
@@ -454,11 +472,12 @@ static void refuse_prog(const char *name, u32 reason)
 {
 	struct bpf_object *o = t_bpf_open("refused", false);
 	struct io_unified_attach a = { .kind = IO_UNIFIED_KIND_BPF };
-	struct bpf_program *p;
+	struct bpf_program *p = NULL;
 	int ret;
 
-	bpf_object__for_each_program(p, o)
-		bpf_program__set_autoload(p, !strcmp(bpf_program__name(p), name));
+	while ((p = bpf_object__next_program(o, p)))
+		bpf_program__set_autoload(p,
+					  !strcmp(bpf_program__name(p), name));
 	REQUIRE(!bpf_object__load(o), "%s", name);
 	a.fd = t_bpf_prog(o, name);
 	ret = t_attach(&r, &a);
@@ -484,7 +503,8 @@ static void programs(void)
 	a.fd = config_fd;
 	CHECK(t_attach(&r, &a) < 0, "a map is no program");
 	CHECK(a.reason == IO_UNIFIED_REASON_BAD_FD ||
-	      a.reason == IO_UNIFIED_REASON_PROG_TYPE, "reason %u", a.reason);
+		      a.reason == IO_UNIFIED_REASON_PROG_TYPE,
+	      "reason %u", a.reason);
 	a.fd = r.fd;
 	CHECK(t_attach(&r, &a) < 0);
 	a.fd = -1;
@@ -500,8 +520,8 @@ static void control_block_room(void)
 		int addr;
 		u32 len;
 	} at[] = {
-		{ false, false, 0, 100 }, { false, false, 63, 100 },
-		{ false, true, 64, 100 }, { true, true, -100, 100 },
+		{ false, false, 0, 100 },   { false, false, 63, 100 },
+		{ false, true, 64, 100 },   { true, true, -100, 100 },
 		{ true, false, -100, 101 },
 	};
 	struct io_unified_desc d = { .ops = IO_UNIFIED_OP_BPF };
@@ -513,11 +533,12 @@ static void control_block_room(void)
 	prog = t_attach_bpf(&r, t_bpf_prog(obj, "edit"));
 	d.bpf = prog;
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
-		d.addr = r.reg.data_off +
-			 (at[i].end ? r.reg.data_size : 0) + at[i].addr;
+		d.addr = r.reg.data_off + (at[i].end ? r.reg.data_size : 0) +
+			 at[i].addr;
 		d.len = at[i].len;
 		res = t_op(&r, &d);
-		CHECK_EQ(res.res, at[i].ok ? (int)d.len : -EINVAL, "case %u", i);
+		CHECK_EQ(res.res, at[i].ok ? (int)d.len : -EINVAL, "case %u",
+			 i);
 		CHECK_EQ(res.reason, at[i].ok ? 0 : IO_UNIFIED_REASON_ADDR);
 	}
 	tear_down();

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_FILES	16
-#define MAX_FLOWS	65536
+#define MAX_FILES 16
+#define MAX_FLOWS 65536
 
 struct side {
 	const char *name;
@@ -76,7 +76,8 @@ static void dump(const struct side *s)
 	unsigned int i;
 
 	if (!s->more) {
-		fprintf(stderr, "%s: no more packets after %lu\n", s->name, s->n);
+		fprintf(stderr, "%s: no more packets after %lu\n", s->name,
+			s->n);
 		return;
 	}
 	fprintf(stderr, "%s: packet %lu, %u of %u bytes:", s->name, s->n,
@@ -171,8 +172,8 @@ int main(int argc, char **argv)
 			where = i;
 		}
 		if (where < 0 || !flow_in(&sent, where)) {
-			fprintf(stderr, "%s:\n", where < 0 ? "differs" :
-				"a flow in two files");
+			fprintf(stderr, "%s:\n",
+				where < 0 ? "differs" : "a flow in two files");
 			dump(&sent);
 			for (i = 0; i < n; i++)
 				dump(&got[i]);

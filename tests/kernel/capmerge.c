@@ -59,9 +59,11 @@ static void take(pcap_dumper_t *out, const char *file, unsigned int max)
 		}
 	}
 	if (too_long)
-		say(file, "%lu packets left out: longer than %u bytes", too_long, max);
+		say(file, "%lu packets left out: longer than %u bytes",
+		    too_long, max);
 	if (too_short)
-		say(file, "%lu packets left out: shorter than an Ethernet header",
+		say(file,
+		    "%lu packets left out: shorter than an Ethernet header",
 		    too_short);
 	if (ret == PCAP_ERROR)
 		say(file, "the rest left out: %s", pcap_geterr(in));

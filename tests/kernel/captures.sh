@@ -63,10 +63,10 @@ record_once() {
 	pid=$!
 	until grep -q '^recording' "$dir/err"; do
 		n=$((n + 1))
-		kill -0 $pid 2>/dev/null && [ $n -lt 150 ] || {
+		if ! kill -0 $pid 2>/dev/null || [ $n -ge 150 ]; then
 			cat "$dir/err"
 			return 1
-		}
+		fi
 		sleep 0.2
 	done
 	tcpreplay -q -i "$tx" --pps "$pps" "$sent" >"$dir/replay" 2>&1 ||

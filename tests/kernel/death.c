@@ -69,8 +69,8 @@ static pid_t start_child(int round, void (*then)(void))
 		_exit(100);
 	}
 	close(ready[1]);
-	REQUIRE(read(ready[0], &byte, 1) == 1, "round %d: the child did not start",
-		round);
+	REQUIRE(read(ready[0], &byte, 1) == 1,
+		"round %d: the child did not start", round);
 	close(ready[0]);
 	return pid;
 }
@@ -146,11 +146,16 @@ static void one_detach(int round)
 	t_life_start(&life);
 	usleep(round % 11 * 500);
 	if (round & 1) {
-		CHECK_EQ(t_detach(&life.r, IO_UNIFIED_KIND_STORAGE, life.storage), 0);
-		CHECK_EQ(t_detach(&life.r, IO_UNIFIED_KIND_NETDEV, life.net), 0);
+		CHECK_EQ(t_detach(&life.r, IO_UNIFIED_KIND_STORAGE,
+				  life.storage),
+			 0);
+		CHECK_EQ(t_detach(&life.r, IO_UNIFIED_KIND_NETDEV, life.net),
+			 0);
 	} else {
-		CHECK_EQ(t_detach(&life.r, IO_UNIFIED_KIND_NETDEV, life.net), 0);
-		CHECK_EQ(t_detach(&life.r, IO_UNIFIED_KIND_STORAGE, life.bio), 0);
+		CHECK_EQ(t_detach(&life.r, IO_UNIFIED_KIND_NETDEV, life.net),
+			 0);
+		CHECK_EQ(t_detach(&life.r, IO_UNIFIED_KIND_STORAGE, life.bio),
+			 0);
 	}
 	REQUIRE(t_life_reap(&life, 15000, false),
 		"round %d: %d commands have not ended", round, life.waiting);
@@ -187,7 +192,8 @@ static void one_ring(int round)
 		usleep(round % 7 * 500);
 		if (!t_reap(&life.r, &res, 0) || res.res != -EBUSY)
 			break;
-		REQUIRE(t_now_ms() < end, "round %d: the ring before holds on", round);
+		REQUIRE(t_now_ms() < end, "round %d: the ring before holds on",
+			round);
 		t_queue_cancel(&life.r, LIFE_RX, LIFE_IO);
 		t_queue_cancel(&life.r, LIFE_STREAM, LIFE_IO);
 		life.waiting += 2 - 1;
@@ -227,14 +233,38 @@ static void one_delete(int round)
 	link_rounds(round, true);
 }
 
-static void kill_9(void)	{ repeat(one_kill); }
-static void exec_(void)		{ repeat(one_exec); }
-static void exit_(void)		{ repeat(one_exit); }
-static void unregister(void)	{ repeat(one_unregister); }
-static void close_(void)	{ repeat(one_close); }
-static void detach(void)	{ repeat(one_detach); }
-static void down(void)		{ repeat(one_down); }
-static void delete(void)	{ repeat(one_delete); }
+static void kill_9(void)
+{
+	repeat(one_kill);
+}
+static void exec_(void)
+{
+	repeat(one_exec);
+}
+static void exit_(void)
+{
+	repeat(one_exit);
+}
+static void unregister(void)
+{
+	repeat(one_unregister);
+}
+static void close_(void)
+{
+	repeat(one_close);
+}
+static void detach(void)
+{
+	repeat(one_detach);
+}
+static void down(void)
+{
+	repeat(one_down);
+}
+static void delete (void)
+{
+	repeat(one_delete);
+}
 
 static void ring_close(void)
 {

@@ -15,7 +15,7 @@
 #include "lib/stream.h"
 
 static struct t_stream s;
-static int nth_fd;	/* open all the time: opening it would allocate */
+static int nth_fd; /* open all the time: opening it would allocate */
 static const struct t_way ways[] = {
 	{ "veth", IO_UNIFIED_ATTACH_RX_HANDLER },
 	{ "veth", IO_UNIFIED_ATTACH_XSK },
@@ -79,9 +79,10 @@ static void each(int (*try)(void), void (*undo)(void), const char *what)
 		if (!ret)
 			undo();
 		else
-			CHECK(ret == -ENOMEM || ret == -EFAULT || ret == -ENOBUFS ||
-			      ret == -EAGAIN || ret == -EOPNOTSUPP ||
-			      ret == -EBUSY || ret == -ENOSPC || ret == -EINTR,
+			CHECK(ret == -ENOMEM || ret == -EFAULT ||
+				      ret == -ENOBUFS || ret == -EAGAIN ||
+				      ret == -EOPNOTSUPP || ret == -EBUSY ||
+				      ret == -ENOSPC || ret == -EINTR,
 			      "%s: allocation %d gives %d", what, n, ret);
 	}
 	CHECK(n < 3000, "%s: no end", what);
@@ -117,9 +118,14 @@ static void registration(void)
 	memory = t_map(T_MEM_MEMFD, 1 << 18, &memfd);
 	memset(memory, 1, 1 << 18);
 	reg = (struct io_unified_region_reg){
-		.region_size = 1 << 18, .user_addr = (uintptr_t)memory,
-		.sq_entries = 16, .cq_entries = 16, .frame_size = 4096,
-		.uring_fd = -1, .nvme_fd = -1, .numa_node = -1,
+		.region_size = 1 << 18,
+		.user_addr = (uintptr_t)memory,
+		.sq_entries = 16,
+		.cq_entries = 16,
+		.frame_size = 4096,
+		.uring_fd = -1,
+		.nvme_fd = -1,
+		.numa_node = -1,
 	};
 	each(try_register, undo_register, "register, memory of the caller");
 	reg.nvme_fd = open(disk.path, O_RDWR);
@@ -179,16 +185,18 @@ static void attachments(void)
 	};
 	each(try_attach, undo_attach, "attach a drive");
 	attach = (struct io_unified_attach){
-		.kind = IO_UNIFIED_KIND_BPF, .fd = t_bpf_prog(obj, "edit"),
+		.kind = IO_UNIFIED_KIND_BPF,
+		.fd = t_bpf_prog(obj, "edit"),
 	};
 	each(try_attach, undo_attach, "attach a program");
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		attach = (struct io_unified_attach){
-			.kind = IO_UNIFIED_KIND_NETDEV, .flags = ways[i].flags,
+			.kind = IO_UNIFIED_KIND_NETDEV,
+			.flags = ways[i].flags,
 			.ifindex = if_nametoindex("iout0"),
 		};
-		each(try_attach, undo_attach, i ? "attach by AF_XDP" :
-		     "attach an rx handler");
+		each(try_attach, undo_attach,
+		     i ? "attach by AF_XDP" : "attach an rx handler");
 	}
 	t_region_close(&s.r);
 }
@@ -242,8 +250,11 @@ static void ops(void)
 	set_up();
 	t_stream_open(&s, &opt);
 	op = (struct io_unified_desc){
-		.ops = IO_UNIFIED_OP_NVME, .flags = IO_UNIFIED_F_WRITE,
-		.storage = s.storage, .addr = t_frame(&s.r, 0), .len = 4096,
+		.ops = IO_UNIFIED_OP_NVME,
+		.flags = IO_UNIFIED_F_WRITE,
+		.storage = s.storage,
+		.addr = t_frame(&s.r, 0),
+		.len = 4096,
 	};
 	each(try_op, undo_nothing, "write");
 	op.len = 256 << 10;

@@ -13,7 +13,7 @@
 #include "lib/leak.h"
 #include "lib/stream.h"
 
-#define TRACING	"/sys/kernel/tracing"
+#define TRACING "/sys/kernel/tracing"
 
 static const struct t_way veth = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 
@@ -40,8 +40,9 @@ static void limits(void)
 				IO_UNIFIED_FEAT_MODULE_MEMORY |
 				IO_UNIFIED_FEAT_NVME_PASSTHROUGH |
 				IO_UNIFIED_FEAT_BIO | IO_UNIFIED_FEAT_XSK |
-				IO_UNIFIED_FEAT_RX_HANDLER | IO_UNIFIED_FEAT_BPF |
-				IO_UNIFIED_FEAT_STREAM), 0);
+				IO_UNIFIED_FEAT_RX_HANDLER |
+				IO_UNIFIED_FEAT_BPF | IO_UNIFIED_FEAT_STREAM),
+		 0);
 	close(fd);
 }
 
@@ -87,16 +88,18 @@ static void fdinfo(void)
 	t_link_open(&l, &veth, 1500);
 	t_region_open(&r, NULL);
 	t_attach_storage(&r, disk.path, 0);
-	t_attach_storage(&r, disk.path, IO_UNIFIED_ATTACH_BIO |
-			 IO_UNIFIED_ATTACH_RDONLY);
+	t_attach_storage(&r, disk.path,
+			 IO_UNIFIED_ATTACH_BIO | IO_UNIFIED_ATTACH_RDONLY);
 	t_link_attach(&r, &l, &veth);
 	t_attach_bpf(&r, t_bpf_prog(obj, "edit"));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", r.fd);
 	text = t_read_file(path);
-	if (!CHECK(has(text, "iou-region:\tsize=%llu", (unsigned long long)r.size) &&
+	if (!CHECK(has(text, "iou-region:\tsize=%llu",
+		       (unsigned long long)r.size) &&
 		   has(text, "frame_size=4096") && has(text, "memory=user") &&
 		   has(text, "sq=64 cq=256 rings=1") &&
-		   has(text, "iou-storage-0:\tdev=%s path=passthrough", disk.name) &&
+		   has(text, "iou-storage-0:\tdev=%s path=passthrough",
+		       disk.name) &&
 		   has(text, "iou-storage-1:\tdev=%s path=bio", disk.name) &&
 		   has(text, "rights=r\n") && has(text, "rights=rw\n") &&
 		   has(text, "iou-net-0:\tdev=iout0 queue=0 path=rx-handler") &&
@@ -126,8 +129,10 @@ static void tracepoints(void)
 		t_fail(__FILE__, __LINE__, "no events/io_unified");
 	t_write_file(TRACING "/trace", "");
 	t_write_file(TRACING "/events/io_unified/enable", "1");
-	CHECK_EQ(t_io(&s.r, IO_UNIFIED_F_READ, s.storage, t_frame(&s.r, 600), 4096,
-		      0).res, 4096);
+	CHECK_EQ(t_io(&s.r, IO_UNIFIED_F_READ, s.storage, t_frame(&s.r, 600),
+		      4096, 0)
+			 .res,
+		 4096);
 	t_stream_start(&s);
 	t_sleep_ms(50);
 	for (i = 0; i < 5; i++)
@@ -158,16 +163,29 @@ static void counters(void)
 	t_region_open(&r, NULL);
 	a = t_attach_storage(&r, disk.path, 0);
 	b = t_attach_storage(&r, disk.path, IO_UNIFIED_ATTACH_BIO);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_READ, a, t_frame(&r, 0), 8192, 0).res, 8192);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_READ, b, t_frame(&r, 0), 4096, 0).res, 4096);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, b, t_frame(&r, 0), 512, 0).res, 512);
+	CHECK_EQ(t_io(&r, IO_UNIFIED_F_READ, a, t_frame(&r, 0), 8192, 0).res,
+		 8192);
+	CHECK_EQ(t_io(&r, IO_UNIFIED_F_READ, b, t_frame(&r, 0), 4096, 0).res,
+		 4096);
+	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, b, t_frame(&r, 0), 512, 0).res,
+		 512);
 	CHECK(t_io(&r, IO_UNIFIED_F_READ, b, 0, 512, 0).res < 0);
-	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_STORAGE, a, IO_UNIFIED_STAT_READ_BYTES), 8192);
-	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_STORAGE, b, IO_UNIFIED_STAT_READ_BYTES), 4096);
-	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_STORAGE, b, IO_UNIFIED_STAT_WRITTEN_BYTES), 512);
-	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_REGION, 0, IO_UNIFIED_STAT_READ_BYTES), 12288);
+	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_STORAGE, a,
+			IO_UNIFIED_STAT_READ_BYTES),
+		 8192);
+	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_STORAGE, b,
+			IO_UNIFIED_STAT_READ_BYTES),
+		 4096);
+	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_STORAGE, b,
+			IO_UNIFIED_STAT_WRITTEN_BYTES),
+		 512);
+	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_REGION, 0,
+			IO_UNIFIED_STAT_READ_BYTES),
+		 12288);
 	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_STORAGE, a), 0);
-	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_REGION, 0, IO_UNIFIED_STAT_READ_BYTES), 12288);
+	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_REGION, 0,
+			IO_UNIFIED_STAT_READ_BYTES),
+		 12288);
 	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_REGION, 0, IO_UNIFIED_STAT_OPS), 3);
 	t_region_close(&r);
 }

@@ -72,10 +72,10 @@ record() {
 	pid=$!
 	until grep -q '^recording' "$dir/err"; do
 		n=$((n + 1))
-		kill -0 $pid 2>/dev/null && [ $n -lt 150 ] || {
+		if ! kill -0 $pid 2>/dev/null || [ $n -ge 150 ]; then
 			sed 's/^/# /' "$dir/err"
 			return 1
-		}
+		fi
 		sleep 0.2
 	done
 	before=$(sent_on "$tx")

@@ -64,7 +64,8 @@ static void push(void)
 			while (c && (n = readdir(c)))
 				if (!strncmp(n->d_name, "nvme", 4) &&
 				    strchr(n->d_name + 4, 'n'))
-					snprintf(name, sizeof(name), "%s", n->d_name);
+					snprintf(name, sizeof(name), "%s",
+						 n->d_name);
 			if (c)
 				closedir(c);
 		}

@@ -14,7 +14,7 @@
 #include "lib/disk.h"
 #include "lib/iou_test.h"
 
-#define PAGE	4096ull
+#define PAGE 4096ull
 
 static struct t_region r;
 
@@ -89,7 +89,8 @@ static void mmap_limits(void)
 	      "behind the end");
 	CHECK(mmap(NULL, PAGE, rw, MAP_SHARED, r.fd,
 		   (off_t)(~0ull >> 1) & ~(PAGE - 1)) == MAP_FAILED);
-	CHECK(mmap(NULL, size, rw | PROT_EXEC, MAP_SHARED, r.fd, 0) == MAP_FAILED,
+	CHECK(mmap(NULL, size, rw | PROT_EXEC, MAP_SHARED, r.fd, 0) ==
+		      MAP_FAILED,
 	      "executable");
 	CHECK(mmap(NULL, size, rw, MAP_PRIVATE, r.fd, 0) == MAP_FAILED,
 	      "private");
@@ -177,8 +178,10 @@ static void passed_fd(void)
 	char space[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec iov = { .iov_base = "x", .iov_len = 1 };
 	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = space, .msg_controllen = sizeof(space),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = space,
+		.msg_controllen = sizeof(space),
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	int pair[2], status, fd;
@@ -193,7 +196,8 @@ static void passed_fd(void)
 		if (recvmsg(pair[1], &msg, 0) != 1)
 			_exit(1);
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-		p = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		p = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			 0);
 		if (p == MAP_FAILED)
 			_exit(2);
 		if (!t_filled(p + (1 << 20), PAGE, 21))
@@ -204,7 +208,8 @@ static void passed_fd(void)
 	t_region_open(&r, &opt);
 	t_fill(r.base + (1 << 20), PAGE, 21);
 	*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
-		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+			       .cmsg_level = SOL_SOCKET,
+			       .cmsg_type = SCM_RIGHTS };
 	memcpy(CMSG_DATA(c), &r.fd, sizeof(int));
 	REQUIRE(sendmsg(pair[0], &msg, 0) == 1);
 	REQUIRE(waitpid(pid, &status, 0) == pid);
@@ -226,11 +231,14 @@ static void several(void)
 	sa = t_attach_storage(&a, disk.path, 0);
 	sb = t_attach_storage(&b, disk.path, 0);
 	t_fill(t_ptr(&a, t_frame(&a, 0)), PAGE, 31);
-	CHECK_EQ(t_io(&a, IO_UNIFIED_F_WRITE, sa, t_frame(&a, 0), PAGE, 0).res, PAGE);
-	CHECK_EQ(t_io(&b, IO_UNIFIED_F_READ, sb, t_frame(&b, 9), PAGE, 0).res, PAGE);
+	CHECK_EQ(t_io(&a, IO_UNIFIED_F_WRITE, sa, t_frame(&a, 0), PAGE, 0).res,
+		 PAGE);
+	CHECK_EQ(t_io(&b, IO_UNIFIED_F_READ, sb, t_frame(&b, 9), PAGE, 0).res,
+		 PAGE);
 	CHECK(t_filled(t_ptr(&b, t_frame(&b, 9)), PAGE, 31));
 	t_region_close(&a);
-	CHECK_EQ(t_io(&b, IO_UNIFIED_F_READ, sb, t_frame(&b, 7), PAGE, 0).res, PAGE);
+	CHECK_EQ(t_io(&b, IO_UNIFIED_F_READ, sb, t_frame(&b, 7), PAGE, 0).res,
+		 PAGE);
 	CHECK(t_filled(t_ptr(&b, t_frame(&b, 7)), PAGE, 31));
 	t_region_close(&b);
 }
@@ -285,9 +293,12 @@ static void epoll(void)
 	t_fill(t_ptr(&r, t_frame(&r, 0)), 4096, 1);
 	{
 		struct io_unified_desc d = {
-			.user_data = 5, .ops = IO_UNIFIED_OP_NVME,
+			.user_data = 5,
+			.ops = IO_UNIFIED_OP_NVME,
 			.flags = IO_UNIFIED_F_WRITE | IO_UNIFIED_F_CQ,
-			.storage = storage, .addr = t_frame(&r, 0), .len = 4096,
+			.storage = storage,
+			.addr = t_frame(&r, 0),
+			.len = 4096,
 		};
 		t_queue(&r, &d);
 		t_submit(&r);
@@ -320,8 +331,10 @@ static void fixed_buffer(void)
 	fd = open(disk.path, O_RDONLY | O_DIRECT);
 	REQUIRE(fd >= 0);
 	t_fill(t_ptr(&r, t_frame(&r, 3)), 128 << 10, 40);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 3), 128 << 10,
-		      PAGE).res, 128 << 10);
+	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 3),
+		      128 << 10, PAGE)
+			 .res,
+		 128 << 10);
 	sqe = io_uring_get_sqe(&r.ring);
 	memset(sqe, 0, 128);
 	io_uring_prep_read_fixed(sqe, fd, t_ptr(&r, t_frame(&r, 40)), 128 << 10,
@@ -334,7 +347,7 @@ static void fixed_buffer(void)
 	t_region_close(&r);
 }
 
-#define MEM(m)	((const void *)(uintptr_t)(m))
+#define MEM(m) ((const void *)(uintptr_t)(m))
 #define OPT(...) (&(const struct t_opt){ __VA_ARGS__ })
 
 static const struct t_case cases[] = {
@@ -342,7 +355,8 @@ static const struct t_case cases[] = {
 	{ "layout, memfd", layout, 0, OPT(T_MEM_MEMFD) },
 	{ "layout, huge pages", layout, 0, OPT(T_MEM_HUGE) },
 	{ "layout, anonymous memory", layout, 0, OPT(T_MEM_ANON) },
-	{ "layout, frames of 2048", layout, 0, OPT(T_MEM_MEMFD, 4 << 20, 2048) },
+	{ "layout, frames of 2048", layout, 0,
+	  OPT(T_MEM_MEMFD, 4 << 20, 2048) },
 	{ "layout, frames of 65536", layout, 0,
 	  OPT(T_MEM_MODULE, 4 << 20, 65536) },
 	{ "layout, one completion", layout, 0,

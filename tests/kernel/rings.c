@@ -6,7 +6,7 @@
 #include "lib/net.h"
 
 #ifndef IORING_SETUP_SINGLE_ISSUER
-#define IORING_SETUP_SINGLE_ISSUER	(1U << 12)
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
 #endif
 
 struct how {
@@ -42,7 +42,8 @@ static void put(const struct io_unified_desc *d)
 	t_queue(&r, d);
 	/* The SQE that was filled last. */
 	sqe = &r.ring.sq.sqes[((r.ring.sq.sqe_tail - 1) &
-			       (*r.ring.sq.kring_entries - 1)) << 1];
+			       (*r.ring.sq.kring_entries - 1))
+			      << 1];
 	sqe->flags |= how->sqe_flags;
 	if (how->fixed_file) {
 		sqe->fd = 0;
@@ -61,7 +62,8 @@ static void storage_ops(void)
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < OPS; i++) {
 			d.user_data = i;
-			d.flags = round ? IO_UNIFIED_F_READ : IO_UNIFIED_F_WRITE;
+			d.flags = round ? IO_UNIFIED_F_READ :
+					  IO_UNIFIED_F_WRITE;
 			d.storage = i % 8 == 7 ? 40 : storage;
 			d.addr = t_frame(&r, 4 * i);
 			d.len = LEN;
@@ -76,8 +78,9 @@ static void storage_ops(void)
 		for (i = 0; i < OPS; i++) {
 			REQUIRE(t_reap(&r, &res, 15000), "%d of %d", i, OPS);
 			if (how->sqe_flags & IOSQE_IO_LINK)
-				continue;	/* a bad one ends the chain */
-			CHECK_EQ(res.res, res.user_data % 8 == 7 ? -ENOENT : LEN,
+				continue; /* a bad one ends the chain */
+			CHECK_EQ(res.res,
+				 res.user_data % 8 == 7 ? -ENOENT : LEN,
 				 "op %d: reason %u", (int)res.user_data,
 				 res.reason);
 		}
@@ -103,7 +106,8 @@ static void storage_ops(void)
 /* Ops that wait, and are canceled or filled. */
 static void rx_ops(void)
 {
-	static const struct t_way way = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
+	static const struct t_way way = { "veth",
+					  IO_UNIFIED_ATTACH_RX_HANDLER };
 	struct io_unified_desc d;
 	struct t_link l;
 	struct t_res res;
@@ -114,14 +118,17 @@ static void rx_ops(void)
 	net = t_link_attach(&r, &l, &way);
 	for (i = 0; i < 32; i++) {
 		d = (struct io_unified_desc){
-			.user_data = 5, .ops = IO_UNIFIED_OP_NETWORK,
-			.flags = IO_UNIFIED_F_RX, .net = net,
-			.addr = t_frame(&r, i), .len = 4096,
+			.user_data = 5,
+			.ops = IO_UNIFIED_OP_NETWORK,
+			.flags = IO_UNIFIED_F_RX,
+			.net = net,
+			.addr = t_frame(&r, i),
+			.len = 4096,
 		};
 		put(&d);
 	}
 	t_submit(&r);
-	t_sleep_ms(100);	/* workers and the SQ thread take their time */
+	t_sleep_ms(100); /* workers and the SQ thread take their time */
 	for (i = 0; i < 16; i++)
 		t_send(&l, 100, i);
 	for (i = 0; i < 16; i++) {
@@ -147,7 +154,8 @@ static void small_cqe(void)
 	struct io_uring_cqe *cqe;
 	struct t_region with;
 	struct io_unified_desc d = {
-		.ops = IO_UNIFIED_OP_NVME, .flags = IO_UNIFIED_F_READ,
+		.ops = IO_UNIFIED_OP_NVME,
+		.flags = IO_UNIFIED_F_READ,
 		.len = 4096,
 	};
 	int i;
@@ -173,10 +181,12 @@ static void small_cqe(void)
 	t_region_close(&r);
 }
 
-#define HOW(...)	(&(const struct how){ __VA_ARGS__ })
-#define BOTH(text, ...)							\
-	{ text ", storage", storage_ops, 0, HOW(__VA_ARGS__) },		\
-	{ text ", receive", rx_ops, 0, HOW(__VA_ARGS__) }
+#define HOW(...) (&(const struct how){ __VA_ARGS__ })
+#define BOTH(text, ...)                                         \
+	{ text ", storage", storage_ops, 0, HOW(__VA_ARGS__) }, \
+	{                                                       \
+		text ", receive", rx_ops, 0, HOW(__VA_ARGS__)   \
+	}
 
 static const struct t_case cases[] = {
 	BOTH("plain", 0),
@@ -189,7 +199,8 @@ static const struct t_case cases[] = {
 	BOTH("DEFER_TASKRUN",
 	     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
 	BOTH("DEFER_TASKRUN, from workers",
-	     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, IOSQE_ASYNC),
+	     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+	     IOSQE_ASYNC),
 	{ "linked, storage", storage_ops, 0, HOW(0, IOSQE_IO_LINK) },
 	{ "drain, storage", storage_ops, 0, HOW(0, IOSQE_IO_DRAIN) },
 	{ "CQEs of 16 bytes", small_cqe },

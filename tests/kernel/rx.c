@@ -59,7 +59,8 @@ static u32 check_packet(const struct t_res *res, u32 frame)
 	REQUIRE(res->res > T_HEADER, "%d, reason %u", res->res, res->reason);
 	CHECK(res->offset >= 64 && res->offset + res->res <= (int)r.frame_size);
 	seq = t_packet_seq(p);
-	CHECK(t_is_packet(p, res->res, seq), "packet %u in frame %u", seq, frame);
+	CHECK(t_is_packet(p, res->res, seq), "packet %u in frame %u", seq,
+	      frame);
 	CHECK_EQ(!!(res->flags & IO_UNIFIED_CQE_COPIED), copies());
 	CHECK_EQ(res->reason, 0);
 	return seq;
@@ -92,12 +93,15 @@ static void many(void)
 		for (i = 0; i < FRAMES; i++) {
 			REQUIRE(t_reap(&r, &res, 10000), "%d of %d in round %d",
 				i, FRAMES, round);
-			got = check_packet(&res, (res.user_data * 37 + round) % 256);
+			got = check_packet(&res,
+					   (res.user_data * 37 + round) % 256);
 			REQUIRE(got >= seq && got < seq + FRAMES && !seen[got]);
 			seen[got] = true;
 			CHECK_EQ(res.res, 60 + got * 7 % 1400);
 			REQUIRE(t_cq(&r, &cqe, 1000));
-			CHECK_EQ(cqe.res, 60 + (int)t_packet_seq(t_ptr(&r, cqe.addr)) * 7 % 1400);
+			CHECK_EQ(cqe.res,
+				 60 + (int)t_packet_seq(t_ptr(&r, cqe.addr)) *
+						 7 % 1400);
 			CHECK_EQ(cqe.len, cqe.res);
 			CHECK_EQ(cqe.ops, IO_UNIFIED_OP_NETWORK);
 			CHECK(t_is_packet(t_ptr(&r, cqe.addr), cqe.len,
@@ -107,7 +111,8 @@ static void many(void)
 	}
 	CHECK_EQ(net_stat(IO_UNIFIED_STAT_RX_PACKETS), seq);
 	CHECK_EQ(net_stat(IO_UNIFIED_STAT_RX_BYTES), bytes);
-	CHECK_EQ(net_stat(IO_UNIFIED_STAT_RX_COPIED_BYTES), copies() ? bytes : 0);
+	CHECK_EQ(net_stat(IO_UNIFIED_STAT_RX_COPIED_BYTES),
+		 copies() ? bytes : 0);
 	tear_down();
 }
 
@@ -117,7 +122,7 @@ static void too_few(void)
 	enum { FRAMES = 16, PACKETS = 100 };
 	static const enum io_unified_stat drops[] = {
 		IO_UNIFIED_STAT_DROP_NO_OP, IO_UNIFIED_STAT_DROP_NO_FRAME,
-		IO_UNIFIED_STAT_DROP_XSK, IO_UNIFIED_STAT_DROP_XSK_RING,
+		IO_UNIFIED_STAT_DROP_XSK,   IO_UNIFIED_STAT_DROP_XSK_RING,
 		IO_UNIFIED_STAT_DROP_NIC,
 	};
 	bool seen[PACKETS] = { false };
@@ -159,7 +164,8 @@ static void too_few(void)
 		for (i = 0; i < ARRAY_SIZE(drops); i++)
 			sum += net_stat(drops[i]);
 	} while (sum < PACKETS - FRAMES && t_now_ms() < end);
-	CHECK_EQ(sum, PACKETS - FRAMES, "late %llu, no op %llu, xsk %llu, ring %llu, nic %llu",
+	CHECK_EQ(sum, PACKETS - FRAMES,
+		 "late %llu, no op %llu, xsk %llu, ring %llu, nic %llu",
 		 (unsigned long long)dropped,
 		 (unsigned long long)net_stat(IO_UNIFIED_STAT_DROP_NO_OP),
 		 (unsigned long long)net_stat(IO_UNIFIED_STAT_DROP_XSK),
@@ -302,7 +308,8 @@ static void link_down(void)
 	for (i = 0; i < 32; i++)
 		t_send(&l, 300, i);
 	for (i = 0; i < 32; i++) {
-		REQUIRE(t_reap(&r, &res, 5000), "%d of 32 after the link came back", i);
+		REQUIRE(t_reap(&r, &res, 5000),
+			"%d of 32 after the link came back", i);
 		CHECK_EQ(res.res, 300);
 	}
 	tear_down();
@@ -418,11 +425,13 @@ static const struct t_way veth_rxh = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 static const struct t_way nic = { "virtio", 0 };
 static const struct t_way nic_rxh = { "virtio", IO_UNIFIED_ATTACH_RX_HANDLER };
 
-#define EACH(text, fn)							\
-	{ text ", AF_XDP on veth", fn, 0, &veth_xsk },			\
-	{ text ", rx handler on veth", fn, 0, &veth_rxh },		\
-	{ text ", NIC", fn, 0, &nic },					\
-	{ text ", rx handler on NIC", fn, 0, &nic_rxh }
+#define EACH(text, fn)                                             \
+	{ text ", AF_XDP on veth", fn, 0, &veth_xsk },             \
+		{ text ", rx handler on veth", fn, 0, &veth_rxh }, \
+		{ text ", NIC", fn, 0, &nic },                     \
+	{                                                          \
+		text ", rx handler on NIC", fn, 0, &nic_rxh        \
+	}
 
 static const struct t_case cases[] = {
 	EACH("many frames", many),

@@ -32,8 +32,15 @@ static u64 random_word(u64 *x)
 static void *scribble(void *arg)
 {
 	static const u64 evil[] = {
-		0, 1, ~0ull, 0x8000000000000000ull, 0x7fffffffffffffffull,
-		0xffffffff, 0x100000000ull, 4095, 4096,
+		0,
+		1,
+		~0ull,
+		0x8000000000000000ull,
+		0x7fffffffffffffffull,
+		0xffffffff,
+		0x100000000ull,
+		4095,
+		4096,
 	};
 	bool frames = arg;
 	u64 x = 88172645463325252ull, *words = (u64 *)life.r.base;
@@ -45,8 +52,9 @@ static void *scribble(void *arg)
 	}
 	while (!stop) {
 		for (i = first; i < n && !stop; i += 1 + (frames ? x % 61 : 0))
-			words[i] = random_word(&x) % 3 ? x :
-				   evil[x % ARRAY_SIZE(evil)];
+			words[i] = random_word(&x) % 3 ?
+					   x :
+					   evil[x % ARRAY_SIZE(evil)];
 		if (!frames)
 			usleep(100);
 	}
@@ -57,7 +65,9 @@ static void *scribble(void *arg)
 static void run(bool frames, bool bpf)
 {
 	struct io_unified_desc d = {
-		.ops = IO_UNIFIED_OP_BPF, .len = 1000, .user_data = 9,
+		.ops = IO_UNIFIED_OP_BPF,
+		.len = 1000,
+		.user_data = 9,
 	};
 	struct bpf_object *obj = t_bpf_open("ops", true);
 	struct t_leak before;
@@ -92,10 +102,12 @@ static void run(bool frames, bool bpf)
 		done++;
 		if ((res.user_data & 0xff) == LIFE_IO) {
 			struct io_unified_desc io = {
-				.user_data = LIFE_IO, .ops = IO_UNIFIED_OP_NVME,
+				.user_data = LIFE_IO,
+				.ops = IO_UNIFIED_OP_NVME,
 				.flags = IO_UNIFIED_F_WRITE | IO_UNIFIED_F_CQ,
 				.storage = done % 2 ? life.bio : life.storage,
-				.addr = t_frame(&life.r, 300), .len = 8192,
+				.addr = t_frame(&life.r, 300),
+				.len = 8192,
 				.dev_offset = 512 << 20,
 			};
 

@@ -11,8 +11,8 @@
 #include "lib/bpf.h"
 #include "lib/disk.h"
 
-#define KIB	1024u
-#define MIB	(1024u * KIB)
+#define KIB 1024u
+#define MIB (1024u * KIB)
 
 static struct t_region r;
 static struct t_disk disk, part;
@@ -59,7 +59,8 @@ static void one_segment(void)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		for (w = 0; w < 2; w++) {
 			addr = t_frame(&r, 40);
-			res = t_io(&r, w ? IO_UNIFIED_F_WRITE : IO_UNIFIED_F_READ,
+			res = t_io(&r,
+				   w ? IO_UNIFIED_F_WRITE : IO_UNIFIED_F_READ,
 				   storage, addr, sizes[i], MIB);
 			CHECK_EQ(res.res, sizes[i]);
 			REQUIRE(t_trace_next(&e, 2000), "no request was seen");
@@ -68,7 +69,8 @@ static void one_segment(void)
 			CHECK_EQ(e.slba, MIB / 512);
 			CHECK_EQ(e.segments, 1);
 			check_address(&e, addr);
-			if (e.flags & 0xc0)	/* SGL: one descriptor says it all */
+			if (e.flags &
+			    0xc0) /* SGL: one descriptor says it all */
 				CHECK(e.sgl_length == sizes[i] && !e.sgl_type,
 				      "SGL of %u, type %#x", e.sgl_length,
 				      e.sgl_type);
@@ -99,7 +101,8 @@ static void own_pages(void)
 		CHECK(e.segments >= 1 && e.segments <= 8);
 		for (i = 0, len = 0; i < e.pieces; i++) {
 			CHECK_EQ(piece(&e, i),
-				 t_phys(t_ptr(&r, addr + at + len)), "piece %d", i);
+				 t_phys(t_ptr(&r, addr + at + len)), "piece %d",
+				 i);
 			len += e.length[i];
 		}
 		CHECK_EQ(len, e.bytes);
@@ -144,7 +147,8 @@ static void split(void)
 	u64 total = 0, i;
 
 	set_up(T_MEM_HUGE, *how);
-	res = t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 3), 4 * MIB, MIB);
+	res = t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 3), 4 * MIB,
+		   MIB);
 	CHECK_EQ(res.res, 4 * MIB);
 	while (t_trace_next(&e, 200)) {
 		total += e.bytes;
@@ -171,7 +175,9 @@ static void partition(void)
 	storage = t_attach_storage(&r, part.path, 0);
 	t_trace_clear();
 	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 0), 4096,
-		      8192).res, 4096);
+		      8192)
+			 .res,
+		 4096);
 	REQUIRE(t_trace_next(&e, 2000));
 	CHECK_EQ(e.slba, (16 * MIB + 8192) / 512);
 	check_address(&e, t_frame(&r, 0));
@@ -183,7 +189,7 @@ static void partition(void)
 static const u32 passthrough = IO_UNIFIED_ATTACH_PASSTHROUGH;
 static const u32 bio = IO_UNIFIED_ATTACH_BIO;
 
-#define MEM(m)	((const void *)(uintptr_t)(m))
+#define MEM(m) ((const void *)(uintptr_t)(m))
 
 static const struct t_case cases[] = {
 	{ "128 KiB is one segment, passthrough", one_segment, 0, &passthrough },

@@ -11,7 +11,7 @@
 
 #include "lib/disk.h"
 
-#define MIB	(1u << 20)
+#define MIB (1u << 20)
 
 enum kind { WHOLE, PARTITION, NULL_BLK };
 
@@ -19,8 +19,8 @@ struct setup {
 	enum kind kind;
 	u32 lba;
 	enum t_memory memory;
-	u32 flags;		/* of the attachment */
-	u32 path;		/* that it must report */
+	u32 flags; /* of the attachment */
+	u32 path; /* that it must report */
 };
 
 static const struct setup *setup;
@@ -59,7 +59,8 @@ static void check_io(u32 flags, u64 addr, u32 len, u64 offset)
 	struct t_res res = t_io(&r, flags, storage, addr, len, offset);
 
 	CHECK_EQ(res.res, len, "flags %#x len %u at %llu: reason %u status %#x",
-		 flags, len, (unsigned long long)offset, res.reason, res.status);
+		 flags, len, (unsigned long long)offset, res.reason,
+		 res.status);
 	CHECK_EQ(res.reason, 0);
 	CHECK_EQ(res.status, 0);
 	if (flags & IO_UNIFIED_F_READ)
@@ -103,7 +104,8 @@ static void neighbours(void)
 	memset(buf, 0x11, 3 * disk.lba);
 	t_disk_write(&disk, buf, 3 * disk.lba, offset);
 	t_fill(t_ptr(&r, t_frame(&r, 1)), disk.lba, 78);
-	check_io(IO_UNIFIED_F_WRITE, t_frame(&r, 1), disk.lba, offset + disk.lba);
+	check_io(IO_UNIFIED_F_WRITE, t_frame(&r, 1), disk.lba,
+		 offset + disk.lba);
 	memset(buf, 0, 3 * disk.lba);
 	t_disk_read(&disk, buf, 3 * disk.lba, offset);
 	CHECK(t_filled(buf + disk.lba, disk.lba, 78));
@@ -130,13 +132,15 @@ static void data(void)
 	round_trip(0, 3 * lba, t_frame(&r, 511) + 4096 - lba, 3 * MIB - lba);
 	/* More than any drive takes at once: split. */
 	round_trip(0, 4 * MIB, t_frame(&r, 9), 8 * MIB + lba);
-	round_trip(IO_UNIFIED_F_FUA, 4 * MIB + lba, t_frame(&r, 9) + lba, 9 * MIB);
+	round_trip(IO_UNIFIED_F_FUA, 4 * MIB + lba, t_frame(&r, 9) + lba,
+		   9 * MIB);
 	res = t_io(&r, IO_UNIFIED_F_FLUSH, storage, 0, 0, 0);
 	CHECK_EQ(res.res, 0, "flush: reason %u", res.reason);
 	/* The last block, and the one behind it. */
 	t_fill(t_ptr(&r, t_frame(&r, 3)), lba, 5);
 	check_io(IO_UNIFIED_F_WRITE, t_frame(&r, 3), lba, disk.size - lba);
-	res = t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 3), lba, disk.size);
+	res = t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 3), lba,
+		   disk.size);
 	CHECK(res.res < 0);
 	CHECK_EQ(res.reason, IO_UNIFIED_REASON_RANGE);
 
@@ -205,47 +209,52 @@ static void parallel(void)
 			CHECK_EQ(res.res, LEN, "reason %u", res.reason);
 		}
 		for (i = 0; i < OPS && round; i++)
-			CHECK(t_filled(t_ptr(&r, t_frame(&r, 2 * i)), LEN, i + 9000));
+			CHECK(t_filled(t_ptr(&r, t_frame(&r, 2 * i)), LEN,
+				       i + 9000));
 		if (round)
 			break;
 		t_disk_read(&disk, buf, OPS * LEN, LEN);
 		for (i = 0; i < OPS; i++)
-			CHECK(t_filled(buf + (u64)(OPS - 1 - i) * LEN, LEN, i + 9000));
+			CHECK(t_filled(buf + (u64)(OPS - 1 - i) * LEN, LEN,
+				       i + 9000));
 	}
 	free(buf);
 	tear_down();
 }
 
-#define CASES(text, ...)						\
+#define CASES(text, ...)                                                    \
 	{ text ": data", data, 120, &(const struct setup){ __VA_ARGS__ } }, \
-	{ text ": attach", attach, 0, &(const struct setup){ __VA_ARGS__ } }, \
-	{ text ": parallel", parallel, 0, &(const struct setup){ __VA_ARGS__ } }
+		{ text ": attach", attach, 0,                               \
+		  &(const struct setup){ __VA_ARGS__ } },                   \
+	{                                                                   \
+		text ": parallel", parallel, 0, &(const struct setup)       \
+		{                                                           \
+			__VA_ARGS__                                         \
+		}                                                           \
+	}
 
-#define PT	IO_UNIFIED_ATTACH_PASSTHROUGH, IO_UNIFIED_PATH_PASSTHROUGH
-#define BIO	IO_UNIFIED_ATTACH_BIO, IO_UNIFIED_PATH_BIO
-#define ANY_PT	0, IO_UNIFIED_PATH_PASSTHROUGH
-#define ANY_BIO	0, IO_UNIFIED_PATH_BIO
+#define PT IO_UNIFIED_ATTACH_PASSTHROUGH, IO_UNIFIED_PATH_PASSTHROUGH
+#define BIO IO_UNIFIED_ATTACH_BIO, IO_UNIFIED_PATH_BIO
+#define ANY_PT 0, IO_UNIFIED_PATH_PASSTHROUGH
+#define ANY_BIO 0, IO_UNIFIED_PATH_BIO
 
 static const struct t_case cases[] = {
-	CASES("namespace, 512, passthrough, module memory",
-	      WHOLE, 512, T_MEM_MODULE, ANY_PT),
-	CASES("namespace, 512, passthrough, memfd",
-	      WHOLE, 512, T_MEM_MEMFD, PT),
-	CASES("namespace, 4096, passthrough, huge pages",
-	      WHOLE, 4096, T_MEM_HUGE, PT),
-	CASES("namespace, 4096, passthrough, anonymous",
-	      WHOLE, 4096, T_MEM_ANON, ANY_PT),
-	CASES("namespace, 512, bio, module memory",
-	      WHOLE, 512, T_MEM_MODULE, BIO),
-	CASES("namespace, 4096, bio, memfd",
-	      WHOLE, 4096, T_MEM_MEMFD, BIO),
+	CASES("namespace, 512, passthrough, module memory", WHOLE, 512,
+	      T_MEM_MODULE, ANY_PT),
+	CASES("namespace, 512, passthrough, memfd", WHOLE, 512, T_MEM_MEMFD,
+	      PT),
+	CASES("namespace, 4096, passthrough, huge pages", WHOLE, 4096,
+	      T_MEM_HUGE, PT),
+	CASES("namespace, 4096, passthrough, anonymous", WHOLE, 4096,
+	      T_MEM_ANON, ANY_PT),
+	CASES("namespace, 512, bio, module memory", WHOLE, 512, T_MEM_MODULE,
+	      BIO),
+	CASES("namespace, 4096, bio, memfd", WHOLE, 4096, T_MEM_MEMFD, BIO),
 	CASES("partition, 512, memfd", PARTITION, 512, T_MEM_MEMFD, ANY_BIO),
-	CASES("partition, 4096, huge pages",
-	      PARTITION, 4096, T_MEM_HUGE, BIO),
-	CASES("null_blk, 512, huge pages",
-	      NULL_BLK, 512, T_MEM_HUGE, ANY_BIO),
-	CASES("null_blk, 4096, module memory",
-	      NULL_BLK, 4096, T_MEM_MODULE, BIO),
+	CASES("partition, 4096, huge pages", PARTITION, 4096, T_MEM_HUGE, BIO),
+	CASES("null_blk, 512, huge pages", NULL_BLK, 512, T_MEM_HUGE, ANY_BIO),
+	CASES("null_blk, 4096, module memory", NULL_BLK, 4096, T_MEM_MODULE,
+	      BIO),
 };
 
 int main(int argc, char **argv)

@@ -9,13 +9,13 @@
 
 #include "lib/disk.h"
 
-#define NVME_COMPARE	0x05
-#define NVME_ZEROES	0x08
-#define NVME_VERIFY	0x0c
-#define STATUS(s)	((s) & 0x7ff)	/* code and type, without more and DNR */
+#define NVME_COMPARE 0x05
+#define NVME_ZEROES 0x08
+#define NVME_VERIFY 0x0c
+#define STATUS(s) ((s)&0x7ff) /* code and type, without more and DNR */
 
-#define COMPARE_FAILED	0x285
-#define INVALID_OPCODE	0x001
+#define COMPARE_FAILED 0x285
+#define INVALID_OPCODE 0x001
 
 static struct t_region r;
 static struct t_disk disk;
@@ -65,7 +65,8 @@ static void compare(void)
 	b = t_frame(&r, 1);
 	t_fill(t_ptr(&r, a), 4096, 70);
 	t_fill(t_ptr(&r, b), 4096, 70);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, a, 4096, 65536).res, 4096);
+	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, a, 4096, 65536).res,
+		 4096);
 	res = opcode(NVME_COMPARE, IO_UNIFIED_F_WRITE, b, 4096, 65536);
 	CHECK_EQ(res.res, 4096, "equal: reason %u status %#x", res.reason,
 		 res.status);
@@ -127,8 +128,9 @@ static void unknown_opcode(void)
 	CHECK_EQ(STATUS(res.status), INVALID_OPCODE);
 	CHECK_EQ(res.reason, IO_UNIFIED_REASON_NVME_STATUS);
 	/* The drive goes on. */
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_READ, storage, t_frame(&r, 0), 4096,
-		      0).res, 4096);
+	CHECK_EQ(t_io(&r, IO_UNIFIED_F_READ, storage, t_frame(&r, 0), 4096, 0)
+			 .res,
+		 4096);
 	t_region_close(&r);
 }
 
@@ -141,8 +143,9 @@ static void split_fails(void)
 
 	set_up((uintptr_t)t_arg);
 	t_fill(t_ptr(&r, t_frame(&r, 4)), len, 72);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 4), len,
-		      0).res, (int)len);
+	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 4), len, 0)
+			 .res,
+		 (int)len);
 	t_ptr(&r, t_frame(&r, 4))[len - 1] ^= 1;
 	res = opcode(NVME_COMPARE, IO_UNIFIED_F_WRITE, t_frame(&r, 4), len, 0);
 	CHECK(res.res < 0);
@@ -168,9 +171,12 @@ static void bio_error(void)
 	t_sh("[ -e /dev/mapper/iou_error ] || dmsetup mknodes iou_error");
 	storage = t_attach_storage(&r, "/dev/mapper/iou_error", 0);
 	d = (struct io_unified_desc){
-		.user_data = 9, .ops = IO_UNIFIED_OP_NVME,
+		.user_data = 9,
+		.ops = IO_UNIFIED_OP_NVME,
 		.flags = IO_UNIFIED_F_WRITE | IO_UNIFIED_F_CQ,
-		.storage = storage, .addr = t_frame(&r, 0), .len = 8192,
+		.storage = storage,
+		.addr = t_frame(&r, 0),
+		.len = 8192,
 	};
 	res = t_op(&r, &d);
 	CHECK_EQ(res.res, -EIO);
@@ -179,9 +185,11 @@ static void bio_error(void)
 	REQUIRE(t_cq(&r, &cqe, 5000));
 	CHECK_EQ(cqe.res, -EIO);
 	CHECK_EQ(cqe.reason, IO_UNIFIED_REASON_IO);
-	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_REGION, 0, IO_UNIFIED_STAT_ERRORS), 1);
+	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_REGION, 0, IO_UNIFIED_STAT_ERRORS),
+		 1);
 	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_STORAGE, storage,
-			IO_UNIFIED_STAT_WRITTEN_BYTES), 0);
+			IO_UNIFIED_STAT_WRITTEN_BYTES),
+		 0);
 	t_region_close(&r);
 	CHECK_EQ(t_sh("dmsetup remove iou_error"), 0);
 }
@@ -192,7 +200,8 @@ static void cq_full(void)
 	const struct t_opt opt = { .memory = T_MEM_MEMFD, .cq_entries = 4 };
 	struct io_unified_desc d = {
 		.ops = IO_UNIFIED_OP_NVME,
-		.flags = IO_UNIFIED_F_READ | IO_UNIFIED_F_CQ, .len = 4096,
+		.flags = IO_UNIFIED_F_READ | IO_UNIFIED_F_CQ,
+		.len = 4096,
 	};
 	struct io_unified_cqe cqe;
 	struct t_res res;
@@ -231,7 +240,7 @@ static void cq_full(void)
 	t_region_close(&r);
 }
 
-#define LBA(n)	((const void *)(uintptr_t)(n))
+#define LBA(n) ((const void *)(uintptr_t)(n))
 
 static const struct t_case cases[] = {
 	{ "compare, 512", compare, 0, LBA(512) },
@@ -239,8 +248,10 @@ static const struct t_case cases[] = {
 	{ "write zeroes, 512", write_zeroes, 0, LBA(512) },
 	{ "write zeroes, 4096", write_zeroes, 0, LBA(4096) },
 	{ "read, write, flush, verify by opcode, 512", by_opcode, 0, LBA(512) },
-	{ "read, write, flush, verify by opcode, 4096", by_opcode, 0, LBA(4096) },
-	{ "an opcode that the drive does not know", unknown_opcode, 0, LBA(512) },
+	{ "read, write, flush, verify by opcode, 4096", by_opcode, 0,
+	  LBA(4096) },
+	{ "an opcode that the drive does not know", unknown_opcode, 0,
+	  LBA(512) },
 	{ "one part of a split op fails", split_fails, 0, LBA(512) },
 	{ "error of a bio", bio_error },
 	{ "the region's CQ is full", cq_full },

@@ -77,7 +77,8 @@ static void totals(u64 sent)
 	CHECK_EQ(t_stream_stat(&s, IO_UNIFIED_STAT_WRITTEN_PACKETS), sent);
 	CHECK_EQ(t_stream_drops(&s), 0);
 	CHECK_EQ(t_stat(&s.r, IO_UNIFIED_KIND_STORAGE, s.storage,
-			IO_UNIFIED_STAT_WRITTEN_BYTES), sent * s.r.frame_size);
+			IO_UNIFIED_STAT_WRITTEN_BYTES),
+		 sent * s.r.frame_size);
 }
 
 static void record(void)
@@ -99,8 +100,10 @@ static void record(void)
 	CHECK_EQ(s.packets, MANY);
 	CHECK_EQ(s.bytes, (u64)MANY * s.r.frame_size);
 	totals(MANY);
-	CHECK_EQ(s.entries, t_stat(&s.r, IO_UNIFIED_KIND_STORAGE, s.storage,
-				   IO_UNIFIED_STAT_WRITES), "one per write");
+	CHECK_EQ(s.entries,
+		 t_stat(&s.r, IO_UNIFIED_KIND_STORAGE, s.storage,
+			IO_UNIFIED_STAT_WRITES),
+		 "one per write");
 	CHECK(s.entries < MANY, "frames are written together");
 	for (i = 0; i < MANY; i++)
 		bytes += length(i);
@@ -294,10 +297,12 @@ static const struct t_way nic_rxh = { "virtio", IO_UNIFIED_ATTACH_RX_HANDLER };
 
 #define OPT(...) (&(const struct t_stream_opt){ __VA_ARGS__ })
 
-#define EACH(text, fn)							\
-	{ text ", AF_XDP on veth", fn, 0, &veth_xsk },			\
-	{ text ", rx handler on veth", fn, 0, &veth_rxh },		\
-	{ text ", NIC", fn, 0, &nic }
+#define EACH(text, fn)                                             \
+	{ text ", AF_XDP on veth", fn, 0, &veth_xsk },             \
+		{ text ", rx handler on veth", fn, 0, &veth_rxh }, \
+	{                                                          \
+		text ", NIC", fn, 0, &nic                          \
+	}
 
 static const struct t_case cases[] = {
 	{ "record, AF_XDP on veth", record, 0, OPT(&veth_xsk) },

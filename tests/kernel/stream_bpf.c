@@ -142,14 +142,19 @@ static void op_lengths(void)
 
 	set_up((struct ops_config){ 0 });
 	for (i = 0; i < (int)ARRAY_SIZE(steps); i++) {
-		REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-					     &zero, &steps[i].c, 0));
+		REQUIRE(!bpf_map_update_elem(
+			bpf_map__fd(t_bpf_map(obj, "config")), &zero,
+			&steps[i].c, 0));
 		d = (struct io_unified_desc){
-			.user_data = i, .cookie = 77,
+			.user_data = i,
+			.cookie = 77,
 			.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF,
 			.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_CQ,
-			.net = s.net.index, .addr = t_frame(&s.r, i), .len = 4096,
-			.bpf = t_attach_bpf(&s.r, t_bpf_prog(obj, steps[i].prog)),
+			.net = s.net.index,
+			.addr = t_frame(&s.r, i),
+			.len = 4096,
+			.bpf = t_attach_bpf(&s.r,
+					    t_bpf_prog(obj, steps[i].prog)),
 		};
 		t_queue(&s.r, &d);
 		t_submit(&s.r);
@@ -159,7 +164,8 @@ static void op_lengths(void)
 		REQUIRE(t_cq(&s.r, &e, 1000));
 		got = result();
 		ctl = (void *)got.ctl;
-		CHECK_EQ(got.adjusted, 0, "%s %d", steps[i].prog, steps[i].c.delta);
+		CHECK_EQ(got.adjusted, 0, "%s %d", steps[i].prog,
+			 steps[i].c.delta);
 		CHECK_EQ(res.res, steps[i].len, "%s %d: reason %u",
 			 steps[i].prog, steps[i].c.delta, res.reason);
 		CHECK_EQ(e.addr, d.addr + res.offset);
@@ -212,9 +218,11 @@ static void stream_lanes(void)
 {
 	enum { N = 100 };
 	struct io_unified_attach a[2] = {
-		{ .kind = IO_UNIFIED_KIND_STORAGE, .dev_start = 16 << 20,
+		{ .kind = IO_UNIFIED_KIND_STORAGE,
+		  .dev_start = 16 << 20,
 		  .dev_len = 8 << 20 },
-		{ .kind = IO_UNIFIED_KIND_STORAGE, .dev_start = 32 << 20,
+		{ .kind = IO_UNIFIED_KIND_STORAGE,
+		  .dev_start = 32 << 20,
 		  .dev_len = 8 << 20 },
 	};
 	struct t_frame_data f[N / 2];
@@ -243,11 +251,13 @@ static void stream_lanes(void)
 		for (j = 0; j < N / 2; j++) {
 			CHECK_EQ(f[j].block.seq, j);
 			CHECK_EQ(f[j].block.cookie, 2 * j + i);
-			CHECK(t_is_packet(f[j].packet, 100 + 2 * j + i, 2 * j + i));
+			CHECK(t_is_packet(f[j].packet, 100 + 2 * j + i,
+					  2 * j + i));
 		}
 		free(data);
 		CHECK_EQ(t_stat(&s.r, IO_UNIFIED_KIND_STORAGE, i + 1,
-				IO_UNIFIED_STAT_WRITTEN_BYTES), N / 2 * 4096);
+				IO_UNIFIED_STAT_WRITTEN_BYTES),
+			 N / 2 * 4096);
 	}
 	tear_down();
 }
@@ -281,11 +291,15 @@ static void stream_realigned(void)
 static void stream_nonsense(void)
 {
 	static const struct ops_config bad[] = {
-		{ XDP_ABORTED, 0 }, { XDP_TX, 0 }, { XDP_REDIRECT, 0 }, { 77, 0 },
+		{ XDP_ABORTED, 0 },
+		{ XDP_TX, 0 },
+		{ XDP_REDIRECT, 0 },
+		{ 77, 0 },
 		{ XDP_PASS, SET_DEV_OFFSET, .dev_offset = 1 },
 		{ XDP_PASS, SET_DEV_OFFSET, .dev_offset = 0 },
 		{ XDP_PASS, SET_DEV_OFFSET, .dev_offset = ~4095ull },
-		{ XDP_PASS, SET_DEV_OFFSET, .dev_offset = T_RANGE + (64 << 20) },
+		{ XDP_PASS, SET_DEV_OFFSET,
+		  .dev_offset = T_RANGE + (64 << 20) },
 		{ XDP_PASS, SET_STORAGE, .storage = 9 },
 		{ XDP_PASS, SET_STORAGE, .storage = 0xffff },
 		{ XDP_PASS, SET_LEN, .len = ~0u },
@@ -336,10 +350,12 @@ static const struct t_way veth_xsk = { "veth", IO_UNIFIED_ATTACH_XSK };
 static const struct t_way veth_rxh = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 static const struct t_way nic = { "virtio", 0 };
 
-#define EACH(text, fn)							\
-	{ text ", AF_XDP on veth", fn, 0, &veth_xsk },			\
-	{ text ", rx handler on veth", fn, 0, &veth_rxh },		\
-	{ text ", NIC", fn, 0, &nic }
+#define EACH(text, fn)                                             \
+	{ text ", AF_XDP on veth", fn, 0, &veth_xsk },             \
+		{ text ", rx handler on veth", fn, 0, &veth_rxh }, \
+	{                                                          \
+		text ", NIC", fn, 0, &nic                          \
+	}
 
 static const struct t_case cases[] = {
 	EACH("ops placed by a program", op_place),

@@ -108,7 +108,9 @@ static void limit(void)
 static void device_error(void)
 {
 	struct t_stream_opt opt = {
-		.way = t_arg, .path = "/dev/mapper/iou_bad", .frames = 64,
+		.way = t_arg,
+		.path = "/dev/mapper/iou_bad",
+		.frames = 64,
 	};
 	struct t_disk whole;
 	u64 good = 50;
@@ -130,7 +132,8 @@ static void device_error(void)
 	CHECK_EQ(s.res.reason, IO_UNIFIED_REASON_IO);
 	CHECK_EQ(s.last.count, good);
 	CHECK_EQ(s.packets, good);
-	CHECK_EQ(s.last.dev_offset, T_RANGE + good * 4096, "the first byte that failed");
+	CHECK_EQ(s.last.dev_offset, T_RANGE + good * 4096,
+		 "the first byte that failed");
 	CHECK(t_stream_stat(&s, IO_UNIFIED_STAT_DROP_WRITE) >= 1);
 	check_order(T_RANGE, good);
 	accounted(120);
@@ -261,17 +264,18 @@ static void refuse(int error, u16 reason, const char *what)
 	CHECK_EQ(res.reason, reason, "%s", what);
 }
 
-#define REFUSE(error, why, ...) do {					\
-	const struct io_unified_stream p_ = s.p;			\
-	const struct io_unified_desc d_ = s.d;				\
-	struct io_unified_stream *p = &s.p;				\
-	struct io_unified_desc *d = &s.d;				\
-	(void)p, (void)d;						\
-	__VA_ARGS__;							\
-	refuse(error, IO_UNIFIED_REASON_##why, #__VA_ARGS__);		\
-	s.p = p_;							\
-	s.d = d_;							\
-} while (0)
+#define REFUSE(error, why, ...)                                       \
+	do {                                                          \
+		const struct io_unified_stream p_ = s.p;              \
+		const struct io_unified_desc d_ = s.d;                \
+		struct io_unified_stream *p = &s.p;                   \
+		struct io_unified_desc *d = &s.d;                     \
+		(void)p, (void)d;                                     \
+		__VA_ARGS__;                                          \
+		refuse(error, IO_UNIFIED_REASON_##why, #__VA_ARGS__); \
+		s.p = p_;                                             \
+		s.d = d_;                                             \
+	} while (0)
 
 static void refused(void)
 {
@@ -355,9 +359,12 @@ static void busy(void)
 	CHECK_EQ(res.res, -EBUSY);
 	CHECK_EQ(res.reason, IO_UNIFIED_REASON_STREAM_BUSY);
 	rx = (struct io_unified_desc){
-		.user_data = 2, .ops = IO_UNIFIED_OP_NETWORK,
-		.flags = IO_UNIFIED_F_RX, .net = s.net.index,
-		.addr = t_frame(&s.r, 3), .len = 4096,
+		.user_data = 2,
+		.ops = IO_UNIFIED_OP_NETWORK,
+		.flags = IO_UNIFIED_F_RX,
+		.net = s.net.index,
+		.addr = t_frame(&s.r, 3),
+		.len = 4096,
 	};
 	res = t_op(&s.r, &rx);
 	CHECK_EQ(res.res, -EBUSY);
@@ -372,11 +379,16 @@ static const struct t_way veth_xsk = { "veth", IO_UNIFIED_ATTACH_XSK };
 static const struct t_way veth_rxh = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 static const struct t_way nic = { "virtio", 0 };
 
-#define VETH(text, fn)							\
-	{ text ", AF_XDP on veth", fn, 0, &veth_xsk },			\
-	{ text ", rx handler on veth", fn, 0, &veth_rxh }
-#define EACH(text, fn)							\
-	VETH(text, fn), { text ", NIC", fn, 0, &nic }
+#define VETH(text, fn)                                        \
+	{ text ", AF_XDP on veth", fn, 0, &veth_xsk },        \
+	{                                                     \
+		text ", rx handler on veth", fn, 0, &veth_rxh \
+	}
+#define EACH(text, fn)                    \
+	VETH(text, fn),                   \
+	{                                 \
+		text ", NIC", fn, 0, &nic \
+	}
 
 static const struct t_case cases[] = {
 	EACH("full", full),

@@ -19,8 +19,7 @@ ok() {
 
 in_use() { ! rmmod io_unified 2>/dev/null && [ -d /sys/module/io_unified ]; }
 is_free() {
-	local n
-	for n in $(seq 100); do
+	for _ in $(seq 100); do
 		[ "$(cat /sys/module/io_unified/refcnt)" != 0 ] || return 0
 		sleep 0.05
 	done
@@ -28,8 +27,7 @@ is_free() {
 }
 slab_kb() { awk '$1 == "SUnreclaim:" { print $2 }' /proc/meminfo; }
 reload() {
-	local n
-	for n in $(seq "$1"); do
+	for _ in $(seq "$1"); do
 		rmmod io_unified && modprobe io_unified && [ -c /dev/io_unified ] ||
 			return 1
 	done

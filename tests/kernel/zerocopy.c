@@ -17,10 +17,10 @@
 #include "lib/stream.h"
 
 #ifndef AF_XDP
-#define AF_XDP	44
+#define AF_XDP 44
 #endif
 #ifndef SOL_XDP
-#define SOL_XDP	283
+#define SOL_XDP 283
 #endif
 
 enum { PACKETS = 300 };
@@ -210,7 +210,8 @@ static void big_frames(void)
 {
 	const struct t_opt opt = { .memory = T_MEM_MODULE, .frame_size = 8192 };
 	struct io_unified_attach a = {
-		.kind = IO_UNIFIED_KIND_NETDEV, .flags = IO_UNIFIED_ATTACH_XSK,
+		.kind = IO_UNIFIED_KIND_NETDEV,
+		.flags = IO_UNIFIED_ATTACH_XSK,
 	};
 	struct t_region r;
 	struct t_link l;
@@ -254,7 +255,8 @@ static void all_at_once(void)
 
 	data = r.reg.data_off;
 	umem = (struct xdp_umem_reg){
-		.addr = (uintptr_t)r.base + data, .len = r.size - data,
+		.addr = (uintptr_t)r.base + data,
+		.len = r.size - data,
 		.chunk_size = 4096,
 	};
 	sock = socket(AF_XDP, SOCK_RAW, 0);
@@ -265,12 +267,14 @@ static void all_at_once(void)
 	REQUIRE_EQ(ret, 0);
 
 	t_fill(t_ptr(&r, t_frame(&r, 1)), 65536, 5);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 1), 65536,
-		      0).res, 65536);
+	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, t_frame(&r, 1), 65536, 0)
+			 .res,
+		 65536);
 	fd = open(disk.path, O_RDONLY | O_DIRECT);
 	sqe = io_uring_get_sqe(&r.ring);
 	memset(sqe, 0, 128);
-	io_uring_prep_read_fixed(sqe, fd, t_ptr(&r, t_frame(&r, 100)), 65536, 0, 0);
+	io_uring_prep_read_fixed(sqe, fd, t_ptr(&r, t_frame(&r, 100)), 65536, 0,
+				 0);
 	t_submit(&r);
 	REQUIRE(t_reap(&r, &res, 5000));
 	CHECK_EQ(res.res, 65536);
@@ -281,10 +285,11 @@ static void all_at_once(void)
 	t_link_close(&l);
 }
 
-#define MEM(m)	((const void *)(uintptr_t)(m))
+#define MEM(m) ((const void *)(uintptr_t)(m))
 
 static const struct t_case cases[] = {
-	{ "NIC, zero-copy: the drive reads where the NIC wrote", zerocopy, 120 },
+	{ "NIC, zero-copy: the drive reads where the NIC wrote", zerocopy,
+	  120 },
 	{ "NIC, rx handler: copies are told", nic_copies },
 	{ "veth: copies are told", veth_copies },
 	{ "zero-copy required where there is none", required },

@@ -13,7 +13,8 @@
 
 #include "nvme_trace.h"
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+#pragma clang attribute push(__attribute__((preserve_access_index)), \
+			     apply_to = record)
 struct page;
 
 struct bio_vec {
@@ -118,11 +119,13 @@ int start_request(struct pt_regs *ctx)
 		if (bpf_core_field_exists(struct bvec_iter, bi_offset))
 			skip = BPF_CORE_READ(bio, bi_iter.bi_offset);
 		else
-			skip = BPF_CORE_READ((struct bvec_iter___old *)
-					     &bio->bi_iter, bi_bvec_done);
+			skip = BPF_CORE_READ(
+				(struct bvec_iter___old *)&bio->bi_iter,
+				bi_bvec_done);
 		left = BPF_CORE_READ(bio, bi_iter.bi_size);
 		for (i = 0; i < NVME_TRACE_SEGMENTS && left; i++) {
-			struct bio_vec *v = (void *)vec +
+			struct bio_vec *v =
+				(void *)vec +
 				(idx + i) * bpf_core_type_size(struct bio_vec);
 			unsigned int len = BPF_CORE_READ(v, bv_len) - skip;
 

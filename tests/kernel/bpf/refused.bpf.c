@@ -3,19 +3,19 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#define REDIRECT_MAP(which, map_type)					\
-struct {								\
-	__uint(type, map_type);						\
-	__uint(max_entries, 1);						\
-	__uint(key_size, 4);						\
-	__uint(value_size, 4);						\
-} which SEC(".maps");							\
-									\
-SEC("xdp")								\
-int to_##which(struct xdp_md *ctx)					\
-{									\
-	return bpf_redirect_map(&which, 0, XDP_PASS);			\
-}
+#define REDIRECT_MAP(which, map_type)                         \
+	struct {                                              \
+		__uint(type, map_type);                       \
+		__uint(max_entries, 1);                       \
+		__uint(key_size, 4);                          \
+		__uint(value_size, 4);                        \
+	} which SEC(".maps");                                 \
+                                                              \
+	SEC("xdp")                                            \
+	int to_##which(struct xdp_md *ctx)                    \
+	{                                                     \
+		return bpf_redirect_map(&which, 0, XDP_PASS); \
+	}
 
 REDIRECT_MAP(devs, BPF_MAP_TYPE_DEVMAP)
 REDIRECT_MAP(hashed, BPF_MAP_TYPE_DEVMAP_HASH)

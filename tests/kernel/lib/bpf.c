@@ -7,7 +7,7 @@
 
 #include "bpf.h"
 
-#define EVENTS	16384
+#define EVENTS 16384
 
 static struct {
 	struct bpf_object *obj;
@@ -80,8 +80,8 @@ void t_trace_start(const char *disk)
 	trace.link = bpf_program__attach(p);
 	REQUIRE(trace.link && !libbpf_get_error(trace.link),
 		"kprobe on blk_mq_start_request");
-	trace.ring = ring_buffer__new(bpf_map__fd(t_bpf_map(trace.obj, "events")),
-				      take, NULL, NULL);
+	trace.ring = ring_buffer__new(
+		bpf_map__fd(t_bpf_map(trace.obj, "events")), take, NULL, NULL);
 	REQUIRE(trace.ring && trace.events);
 }
 

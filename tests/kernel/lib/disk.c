@@ -13,6 +13,7 @@ static void open_disk(struct t_disk *d, const char *name)
 {
 	int fd, lba;
 
+	memset(d, 0, sizeof(*d));
 	snprintf(d->name, sizeof(d->name), "%.31s", name);
 	snprintf(d->path, sizeof(d->path), "/dev/%.40s", d->name);
 	fd = open(d->path, O_RDONLY);
@@ -49,7 +50,9 @@ void t_disk_del_partition(const struct t_disk *whole, int number)
 {
 	struct blkpg_partition part = { .pno = number };
 	struct blkpg_ioctl_arg arg = {
-		.op = BLKPG_DEL_PARTITION, .datalen = sizeof(part), .data = &part,
+		.op = BLKPG_DEL_PARTITION,
+		.datalen = sizeof(part),
+		.data = &part,
 	};
 	int fd = open(whole->path, O_RDWR);
 
@@ -62,10 +65,14 @@ void t_disk_partition(struct t_disk *d, const struct t_disk *whole, int number,
 		      u64 start, u64 len)
 {
 	struct blkpg_partition part = {
-		.pno = number, .start = start, .length = len,
+		.pno = number,
+		.start = start,
+		.length = len,
 	};
 	struct blkpg_ioctl_arg arg = {
-		.op = BLKPG_ADD_PARTITION, .datalen = sizeof(part), .data = &part,
+		.op = BLKPG_ADD_PARTITION,
+		.datalen = sizeof(part),
+		.data = &part,
 	};
 	char name[48];
 	int fd;
@@ -96,10 +103,11 @@ void t_disk_null_blk(struct t_disk *d, const char *name, u32 lba, u32 megabytes,
 	if (t_sh("modprobe null_blk nr_devices=0"))
 		t_skip("no null_blk in this kernel");
 	t_disk_del_null_blk(name);
-	REQUIRE(!t_sh("set -e; d=/sys/kernel/config/nullb/%s; mkdir $d; cd $d;"
-		      "for kv in blocksize=%u size=%u memory_backed=1 %s power=1; do"
-		      " echo ${kv#*=} >${kv%%=*}; done",
-		      name, lba, megabytes, extra ? extra : ""));
+	REQUIRE(!t_sh(
+		"set -e; d=/sys/kernel/config/nullb/%s; mkdir $d; cd $d;"
+		"for kv in blocksize=%u size=%u memory_backed=1 %s power=1; do"
+		" echo ${kv#*=} >${kv%%=*}; done",
+		name, lba, megabytes, extra ? extra : ""));
 	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/%s/index", name);
 	text = t_read_file(path);
 	/* By name on newer kernels, by number on older ones. */

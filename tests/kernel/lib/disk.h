@@ -6,8 +6,8 @@
 #include "iou_test.h"
 
 struct t_disk {
-	char name[32];		/* nvme0n1 */
-	char path[48];		/* /dev/nvme0n1 */
+	char name[32]; /* nvme0n1 */
+	char path[48]; /* /dev/nvme0n1 */
 	u32 lba;
 	u64 size;
 };
@@ -25,7 +25,8 @@ void t_disk_del_null_blk(const char *name);
 
 /* O_DIRECT through the kernel's own path; fail the case on an error. */
 void t_disk_read(const struct t_disk *d, void *p, size_t len, u64 offset);
-void t_disk_write(const struct t_disk *d, const void *p, size_t len, u64 offset);
+void t_disk_write(const struct t_disk *d, const void *p, size_t len,
+		  u64 offset);
 void t_disk_zero(const struct t_disk *d, u64 offset, u64 len);
 
 #endif /* IOU_TEST_DISK_H */

@@ -25,19 +25,19 @@ typedef uint64_t u64;
 typedef int32_t s32;
 typedef int64_t s64;
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define T_DEVICE	"/dev/io_unified"
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define T_DEVICE "/dev/io_unified"
 
 /* ---------------------------------------------------------------- reporting */
 
 struct t_case {
 	const char *name;
 	void (*run)(void);
-	int timeout;		/* seconds, 0 = 60 */
+	int timeout; /* seconds, 0 = 60 */
 	const void *arg;
 };
 
-extern const void *t_arg;	/* that of the case which runs */
+extern const void *t_arg; /* that of the case which runs */
 
 /* Runs the cases whose names are in argv, or all. Returns the exit status. */
 int t_main(const struct t_case *cases, size_t n, int argc, char **argv);
@@ -54,50 +54,59 @@ void t_skip(const char *fmt, ...)
 void t_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The case fails and goes on. */
-#define CHECK(cond, ...) ({						\
-	bool ok_ = !!(cond);						\
-	if (!ok_) {							\
-		t_fail(__FILE__, __LINE__, "%s", #cond);			\
-		t_note("  " __VA_ARGS__);				\
-	}								\
-	ok_; })
-#define CHECK_EQ(got, want, ...) ({					\
-	long long got_ = (long long)(got), want_ = (long long)(want);	\
-	if (got_ != want_) {						\
-		t_fail(__FILE__, __LINE__, "%s: %lld (%#llx), not %lld (%#llx)", \
-		       #got, got_, got_, want_, want_);			\
-		t_note("  " __VA_ARGS__);				\
-	}								\
-	got_ == want_; })
+#define CHECK(cond, ...)                                         \
+	({                                                       \
+		bool ok_ = !!(cond);                             \
+		if (!ok_) {                                      \
+			t_fail(__FILE__, __LINE__, "%s", #cond); \
+			t_note("  " __VA_ARGS__);                \
+		}                                                \
+		ok_;                                             \
+	})
+#define CHECK_EQ(got, want, ...)                                              \
+	({                                                                    \
+		long long got_ = (long long)(got), want_ = (long long)(want); \
+		if (got_ != want_) {                                          \
+			t_fail(__FILE__, __LINE__,                            \
+			       "%s: %lld (%#llx), not %lld (%#llx)", #got,    \
+			       got_, got_, want_, want_);                     \
+			t_note("  " __VA_ARGS__);                             \
+		}                                                             \
+		got_ == want_;                                                \
+	})
 /* The case ends. */
-#define REQUIRE(cond, ...) ({						\
-	if (!(cond)) {							\
-		int errno_ = errno;					\
-		t_fail(__FILE__, __LINE__, "%s (errno %d, %s)", #cond,	\
-		       errno_, strerror(errno_));			\
-		t_note("  " __VA_ARGS__);				\
-		t_end_case();						\
-	} })
-#define REQUIRE_EQ(got, want, ...) ({					\
-	if (!CHECK_EQ(got, want, ##__VA_ARGS__))			\
-		t_end_case(); })
+#define REQUIRE(cond, ...)                                                     \
+	({                                                                     \
+		if (!(cond)) {                                                 \
+			int errno_ = errno;                                    \
+			t_fail(__FILE__, __LINE__, "%s (errno %d, %s)", #cond, \
+			       errno_, strerror(errno_));                      \
+			t_note("  " __VA_ARGS__);                              \
+			t_end_case();                                          \
+		}                                                              \
+	})
+#define REQUIRE_EQ(got, want, ...)                       \
+	({                                               \
+		if (!CHECK_EQ(got, want, ##__VA_ARGS__)) \
+			t_end_case();                    \
+	})
 
 /* ------------------------------------------------------------------ regions */
 
 enum t_memory {
-	T_MEM_MODULE,		/* the module allocates, we mmap() */
+	T_MEM_MODULE, /* the module allocates, we mmap() */
 	T_MEM_MEMFD,
-	T_MEM_HUGE,		/* memfd of 2 MiB pages */
-	T_MEM_ANON,		/* private anonymous */
+	T_MEM_HUGE, /* memfd of 2 MiB pages */
+	T_MEM_ANON, /* private anonymous */
 };
 
 struct t_opt {
 	enum t_memory memory;
-	u64 size;		/* 0 = 4 MiB */
-	u32 frame_size;		/* 0 = 4096 */
-	u32 cq_entries;		/* 0 = 256 */
-	u32 ring_flags;		/* besides SQE128 and CQE32 */
-	bool no_ring;		/* neither make nor link an io_uring */
+	u64 size; /* 0 = 4 MiB */
+	u32 frame_size; /* 0 = 4096 */
+	u32 cq_entries; /* 0 = 256 */
+	u32 ring_flags; /* besides SQE128 and CQE32 */
+	bool no_ring; /* neither make nor link an io_uring */
 };
 
 struct t_region {

@@ -50,7 +50,8 @@ static void look(struct t_leak *l)
 	l->files = atol(text);
 	free(text);
 	l->netdevs = scandir("/sys/class/net", &names, NULL, NULL);
-	l->bpf = count_ids(bpf_prog_get_next_id) + count_ids(bpf_map_get_next_id) +
+	l->bpf = count_ids(bpf_prog_get_next_id) +
+		 count_ids(bpf_map_get_next_id) +
 		 count_ids(bpf_link_get_next_id);
 }
 
@@ -76,7 +77,7 @@ void t_leak_start(struct t_leak *l)
 
 void t_leak_check(const struct t_leak *before, int rounds)
 {
-	const long kb = 4L * rounds;	/* a page each round */
+	const long kb = 4L * rounds; /* a page each round */
 	struct t_leak now;
 	int i;
 
@@ -85,13 +86,14 @@ void t_leak_check(const struct t_leak *before, int rounds)
 		if (before->free_kb - now.free_kb < kb &&
 		    now.slab_kb - before->slab_kb < kb &&
 		    now.pinned - before->pinned < rounds &&
-		    now.files - before->files < rounds && now.bpf <= before->bpf)
+		    now.files - before->files < rounds &&
+		    now.bpf <= before->bpf)
 			break;
 		t_sleep_ms(500);
 	}
 	t_note("%d rounds: free %+ld kB, slab %+ld kB, percpu %+ld kB, vmalloc %+ld kB, pinned %+ld pages, files %+ld, bpf %+ld",
-	       rounds, now.free_kb - before->free_kb, now.slab_kb - before->slab_kb,
-	       now.percpu_kb - before->percpu_kb,
+	       rounds, now.free_kb - before->free_kb,
+	       now.slab_kb - before->slab_kb, now.percpu_kb - before->percpu_kb,
 	       now.vmalloc_kb - before->vmalloc_kb, now.pinned - before->pinned,
 	       now.files - before->files, now.bpf - before->bpf);
 	CHECK(before->free_kb - now.free_kb < kb, "memory is gone");

@@ -8,13 +8,13 @@
 /* Pages and files, once everything that can be given back is. */
 struct t_leak {
 	long free_kb;
-	long slab_kb;		/* unreclaimable */
+	long slab_kb; /* unreclaimable */
 	long percpu_kb;
 	long vmalloc_kb;
-	long pinned;		/* pages: nr_foll_pin_acquired - released */
+	long pinned; /* pages: nr_foll_pin_acquired - released */
 	long files;
 	long netdevs;
-	long bpf;		/* programs, maps and links in the kernel */
+	long bpf; /* programs, maps and links in the kernel */
 };
 
 void t_leak_start(struct t_leak *l);

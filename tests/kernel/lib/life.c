@@ -10,7 +10,7 @@
 #include "life.h"
 
 #ifndef IORING_SETUP_SINGLE_ISSUER
-#define IORING_SETUP_SINGLE_ISSUER	(1U << 12)
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
 #endif
 
 static struct {
@@ -22,18 +22,23 @@ static struct {
 void t_life_open(struct t_life *f, int round)
 {
 	static const u32 rings[] = {
-		0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-		0, IORING_SETUP_SQPOLL,
+		0,
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+		0,
+		IORING_SETUP_SQPOLL,
 	};
 	static const enum t_memory memories[] = {
-		T_MEM_MODULE, T_MEM_MEMFD, T_MEM_ANON,
+		T_MEM_MODULE,
+		T_MEM_MEMFD,
+		T_MEM_ANON,
 	};
 	static const struct t_way ways[] = {
 		{ "veth", IO_UNIFIED_ATTACH_RX_HANDLER },
 		{ "veth", IO_UNIFIED_ATTACH_XSK },
 	};
 	const struct t_opt opt = {
-		.memory = memories[round % 3], .ring_flags = rings[round % 4],
+		.memory = memories[round % 3],
+		.ring_flags = rings[round % 4],
 		.size = 2 << 20,
 	};
 
@@ -66,22 +71,28 @@ void t_life_start(struct t_life *f)
 		.user_data = LIFE_STREAM,
 		.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
 		.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE,
-		.net = f->net, .storage = f->storage,
-		.addr = t_frame(&f->r, 0), .len = 128 * 4096,
+		.net = f->net,
+		.storage = f->storage,
+		.addr = t_frame(&f->r, 0),
+		.len = 128 * 4096,
 	};
 	int i;
 
 	f->p = (struct io_unified_stream){
-		.layout = IO_UNIFIED_LAYOUT_ALIGNED, .range_len = 128 << 20,
+		.layout = IO_UNIFIED_LAYOUT_ALIGNED,
+		.range_len = 128 << 20,
 		.batch_bytes = 16384,
 	};
 	t_queue_stream(&f->r, &d, &f->p);
 	f->waiting++;
 	for (i = 0; i < LIFE_RX_OPS; i++) {
 		d = (struct io_unified_desc){
-			.user_data = LIFE_RX, .ops = IO_UNIFIED_OP_NETWORK,
-			.flags = IO_UNIFIED_F_RX, .net = f->net,
-			.addr = t_frame(&f->r, 128 + i), .len = 4096,
+			.user_data = LIFE_RX,
+			.ops = IO_UNIFIED_OP_NETWORK,
+			.flags = IO_UNIFIED_F_RX,
+			.net = f->net,
+			.addr = t_frame(&f->r, 128 + i),
+			.len = 4096,
 		};
 		t_queue(&f->r, &d);
 		f->waiting++;
@@ -128,7 +139,8 @@ static void *send_packets(void *arg)
 		t_packet(buf, sizeof(buf), seq++);
 		if (!addr.sll_ifindex ||
 		    sendto(sock, buf, sizeof(buf), 0, (void *)&addr,
-			   sizeof(addr)) < 0 || seq % 8 == 0)
+			   sizeof(addr)) < 0 ||
+		    seq % 8 == 0)
 			usleep(1000);
 	}
 	close(sock);

@@ -7,9 +7,9 @@
 #include "net.h"
 
 enum {
-	LIFE_STREAM = 1,	/* user_data: the stream */
-	LIFE_RX = 2,		/* ops that wait for a packet */
-	LIFE_IO = 3,		/* storage ops */
+	LIFE_STREAM = 1, /* user_data: the stream */
+	LIFE_RX = 2, /* ops that wait for a packet */
+	LIFE_IO = 3, /* storage ops */
 	LIFE_RX_OPS = 16,
 	LIFE_IO_OPS = 16,
 	LIFE_ALL = 1 + LIFE_RX_OPS + LIFE_IO_OPS,
@@ -17,11 +17,11 @@ enum {
 
 struct t_life {
 	struct t_region r;
-	struct t_link l;	/* not opened here */
-	struct t_disk disk;	/* not found here */
+	struct t_link l; /* not opened here */
+	struct t_disk disk; /* not found here */
 	struct io_unified_stream p;
 	int net, storage, bio;
-	int waiting;		/* commands without a completion */
+	int waiting; /* commands without a completion */
 };
 
 /* Region and attachments. @round picks memory, ring and way to receive. */

@@ -71,7 +71,8 @@ void t_veth_add(int mtu)
 {
 	struct request q = request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
 	const struct ifinfomsg quiet = {
-		.ifi_flags = IFF_NOARP, .ifi_change = IFF_NOARP,
+		.ifi_flags = IFF_NOARP,
+		.ifi_change = IFF_NOARP,
 	};
 	struct rtattr *info, *data, *peer;
 	int ret;
@@ -144,7 +145,8 @@ static void quiet_up(const char *name, int mtu)
 	if (is_up(name, mtu))
 		return;
 	REQUIRE(!t_sh("echo 1 >/proc/sys/net/ipv6/conf/%s/disable_ipv6;"
-		      "ip link set %s up arp off mtu %d", name, name, mtu),
+		      "ip link set %s up arp off mtu %d",
+		      name, name, mtu),
 		"%s", name);
 	for (i = 0; i < 500 && !is_up(name, mtu); i++)
 		t_sleep_ms(10);
@@ -184,7 +186,8 @@ void t_link_open(struct t_link *l, const struct t_way *way, int mtu)
 	if (!strcmp(way->link, "veth")) {
 		snprintf(l->rx, sizeof(l->rx), "iout0");
 		snprintf(l->tx, sizeof(l->tx), "iout1");
-		t_write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+		t_write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6",
+			     "1");
 		if (!if_nametoindex(l->rx))
 			t_veth_add(mtu);
 	} else {

@@ -7,18 +7,18 @@
 
 /* How a test receives: what kind of link, how it is attached. */
 struct t_way {
-	const char *link;	/* veth, virtio */
-	u32 flags;		/* IO_UNIFIED_ATTACH_* */
+	const char *link; /* veth, virtio */
+	u32 flags; /* IO_UNIFIED_ATTACH_* */
 };
 
 struct t_link {
-	char rx[16];		/* attached */
-	char tx[16];		/* sends to it */
-	int sock;		/* packet socket on tx */
+	char rx[16]; /* attached */
+	char tx[16]; /* sends to it */
+	int sock; /* packet socket on tx */
 };
 
-#define T_ETHERTYPE	0x88b5	/* local experiments */
-#define T_HEADER	14
+#define T_ETHERTYPE 0x88b5 /* local experiments */
+#define T_HEADER 14
 
 /* Makes the link (veth) or finds it (the VM's two virtio NICs); both are up. */
 void t_link_open(struct t_link *l, const struct t_way *way, int mtu);

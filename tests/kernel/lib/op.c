@@ -2,7 +2,7 @@
 /* Ops: from a descriptor to an SQE, from a CQE to a result. */
 #include "iou_test.h"
 
-#define SQE_CMD_OFFSET	48	/* where the command bytes of an SQE128 are */
+#define SQE_CMD_OFFSET 48 /* where the command bytes of an SQE128 are */
 
 struct io_uring_sqe *t_sqe(struct t_region *r, u32 cmd_op, u64 user_data)
 {
@@ -12,7 +12,7 @@ struct io_uring_sqe *t_sqe(struct t_region *r, u32 cmd_op, u64 user_data)
 	memset(sqe, 0, 2 * sizeof(*sqe));
 	sqe->opcode = IORING_OP_URING_CMD;
 	sqe->fd = r->fd;
-	sqe->off = cmd_op;	/* cmd_op and a pad of zero */
+	sqe->off = cmd_op; /* cmd_op and a pad of zero */
 	sqe->user_data = user_data;
 	return sqe;
 }
@@ -32,8 +32,8 @@ void t_queue(struct t_region *r, const struct io_unified_desc *desc)
 void t_queue_stream(struct t_region *r, const struct io_unified_desc *desc,
 		    const struct io_unified_stream *stream)
 {
-	struct io_uring_sqe *sqe = t_sqe(r, IO_UNIFIED_CMD_STREAM,
-					 desc->user_data);
+	struct io_uring_sqe *sqe =
+		t_sqe(r, IO_UNIFIED_CMD_STREAM, desc->user_data);
 
 	cmd_of(sqe)->desc = *desc;
 	cmd_of(sqe)->stream = (uintptr_t)stream;
@@ -57,7 +57,8 @@ void t_submit(struct t_region *r)
 bool t_reap(struct t_region *r, struct t_res *res, int ms)
 {
 	struct __kernel_timespec ts = {
-		.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000LL,
+		.tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000LL,
 	};
 	u64 end = t_now_ms() + ms;
 	struct io_uring_cqe *cqe;
@@ -98,7 +99,7 @@ struct t_res t_io(struct t_region *r, u32 flags, int storage, u64 addr, u32 len,
 {
 	static u64 user_data = 0x1000;
 	struct io_unified_desc desc = {
-		.user_data = user_data++,
+		.user_data = user_data,
 		.ops = IO_UNIFIED_OP_NVME,
 		.flags = flags,
 		.storage = storage,
@@ -107,6 +108,7 @@ struct t_res t_io(struct t_region *r, u32 flags, int storage, u64 addr, u32 len,
 		.dev_offset = dev_offset,
 	};
 
+	user_data++;
 	return t_op(r, &desc);
 }
 

@@ -9,7 +9,7 @@
 #include "iou_test.h"
 
 #ifndef MFD_HUGE_2MB
-#define MFD_HUGE_2MB	(21 << 26)
+#define MFD_HUGE_2MB (21 << 26)
 #endif
 
 int t_open(void)
@@ -24,8 +24,9 @@ int t_open(void)
 
 void t_ring_init(struct io_uring *ring, u32 entries, u32 flags)
 {
-	int ret = io_uring_queue_init(entries, ring, IORING_SETUP_SQE128 |
-				      IORING_SETUP_CQE32 | flags);
+	int ret = io_uring_queue_init(entries, ring,
+				      IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
+					      flags);
 
 	if (ret == -EINVAL && flags)
 		t_skip("io_uring has no such flags: %#x", flags);
@@ -41,9 +42,11 @@ void *t_map(enum t_memory memory, u64 size, int *memfd)
 	if (memory == T_MEM_ANON) {
 		flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	} else {
-		*memfd = memfd_create("io_unified-test", MFD_CLOEXEC |
-				      (memory == T_MEM_HUGE ?
-				       MFD_HUGETLB | MFD_HUGE_2MB : 0));
+		*memfd = memfd_create(
+			"io_unified-test",
+			MFD_CLOEXEC | (memory == T_MEM_HUGE ?
+					       MFD_HUGETLB | MFD_HUGE_2MB :
+					       0));
 		REQUIRE(*memfd >= 0);
 		REQUIRE(!ftruncate(*memfd, size));
 	}
@@ -134,7 +137,8 @@ int t_detach(struct t_region *r, u32 kind, u32 index)
 int t_attach_storage(struct t_region *r, const char *path, u32 flags)
 {
 	struct io_unified_attach a = {
-		.kind = IO_UNIFIED_KIND_STORAGE, .flags = flags,
+		.kind = IO_UNIFIED_KIND_STORAGE,
+		.flags = flags,
 	};
 	int ret;
 
@@ -149,7 +153,8 @@ int t_attach_storage(struct t_region *r, const char *path, u32 flags)
 int t_attach_net(struct t_region *r, const char *ifname, u32 flags)
 {
 	struct io_unified_attach a = {
-		.kind = IO_UNIFIED_KIND_NETDEV, .flags = flags,
+		.kind = IO_UNIFIED_KIND_NETDEV,
+		.flags = flags,
 		.ifindex = if_nametoindex(ifname),
 	};
 	int ret;
@@ -163,7 +168,8 @@ int t_attach_net(struct t_region *r, const char *ifname, u32 flags)
 int t_attach_bpf(struct t_region *r, int prog_fd)
 {
 	struct io_unified_attach a = {
-		.kind = IO_UNIFIED_KIND_BPF, .fd = prog_fd,
+		.kind = IO_UNIFIED_KIND_BPF,
+		.fd = prog_fd,
 	};
 	int ret = t_attach(r, &a);
 

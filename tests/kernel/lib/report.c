@@ -10,17 +10,17 @@
 
 #include "iou_test.h"
 
-#define EXIT_SKIP	77
+#define EXIT_SKIP 77
 
 static struct {
 	char reason[256];
-} *shared;
+} * shared;
 
 const void *t_arg;
 
-#define MAX_FAILURES	12	/* that a case tells in full */
+#define MAX_FAILURES 12 /* that a case tells in full */
 
-static unsigned int failed;	/* in the child: checks that did */
+static unsigned int failed; /* in the child: checks that did */
 static unsigned int done, bad, skipped;
 
 void t_note(const char *fmt, ...)
@@ -113,7 +113,8 @@ static void run_case(const struct t_case *c)
 	if (!got) {
 		printf("# no end after %d s\n", timeout);
 		kill(-pid, SIGKILL);
-		for (left = 1000; left && !waitpid(pid, &status, WNOHANG); left--)
+		for (left = 1000; left && !waitpid(pid, &status, WNOHANG);
+		     left--)
 			usleep(10000);
 		if (!left) {
 			printf("# cannot be killed either\n");

@@ -10,7 +10,9 @@ void t_stream_open(struct t_stream *s, const struct t_stream_opt *opt)
 	u32 size = opt->frame_size ? opt->frame_size : 4096;
 	u32 cq = opt->cq_entries ? opt->cq_entries : 4096;
 	struct t_opt ro = {
-		.memory = opt->memory, .frame_size = size, .cq_entries = cq,
+		.memory = opt->memory,
+		.frame_size = size,
+		.cq_entries = cq,
 	};
 
 	memset(s, 0, sizeof(*s));
@@ -27,13 +29,17 @@ void t_stream_open(struct t_stream *s, const struct t_stream_opt *opt)
 		.user_data = T_STREAM,
 		.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
 		.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE,
-		.net = s->net.index, .storage = s->storage,
-		.addr = t_frame(&s->r, 0), .len = frames * size,
-		.dev_offset = T_RANGE, .cookie = 0x700d,
+		.net = s->net.index,
+		.storage = s->storage,
+		.addr = t_frame(&s->r, 0),
+		.len = frames * size,
+		.dev_offset = T_RANGE,
+		.cookie = 0x700d,
 	};
 	s->p = (struct io_unified_stream){
 		.layout = IO_UNIFIED_LAYOUT_ALIGNED,
-		.range_len = 64 << 20, .interface_id = 3,
+		.range_len = 64 << 20,
+		.interface_id = 3,
 		.recording_id = "a recording's id",
 	};
 }
@@ -64,7 +70,7 @@ bool t_stream_entries(struct t_stream *s, int silence_ms)
 		CHECK_EQ(e.ops, s->d.ops);
 		CHECK(e.count >= 1);
 		CHECK(e.flags & IO_UNIFIED_CQE_OVERFLOW ||
-		      e.count * s->r.frame_size == e.len,
+			      e.count * s->r.frame_size == e.len,
 		      "%llu packets in %u bytes", (unsigned long long)e.count,
 		      e.len);
 		s->entries++;
@@ -148,7 +154,8 @@ void t_frame_parse(const u8 *frame, u32 size, struct t_frame_data *f)
 
 	len = block(frame + at, 6, size - at);
 	f->interface_id = u32_at(frame + at + 8);
-	f->tstamp = (u64)u32_at(frame + at + 12) << 32 | u32_at(frame + at + 16);
+	f->tstamp = (u64)u32_at(frame + at + 12) << 32 |
+		    u32_at(frame + at + 16);
 	f->caplen = u32_at(frame + at + 20);
 	f->orig_len = u32_at(frame + at + 24);
 	f->packet = frame + at + 28;
@@ -178,7 +185,7 @@ void t_frames_read(struct t_stream *s, u64 offset, u32 n,
 		CHECK(!memcmp(f[i].block.recording_id, s->p.recording_id, 16));
 		CHECK_EQ(f[i].interface_id, s->p.interface_id);
 		CHECK(f[i].tstamp <= now.tv_sec * 1000000000ull + now.tv_nsec &&
-		      f[i].tstamp >= (now.tv_sec - 300) * 1000000000ull,
+			      f[i].tstamp >= (now.tv_sec - 300) * 1000000000ull,
 		      "time %llu", (unsigned long long)f[i].tstamp);
 		CHECK(!i || f[i].tstamp >= f[i - 1].tstamp, "time goes back");
 	}
@@ -195,7 +202,8 @@ u64 t_stream_drops(struct t_stream *s)
 	int i;
 
 	t_stats(&s->r, IO_UNIFIED_KIND_NETDEV, s->net.index, counters);
-	for (i = IO_UNIFIED_STAT_DROP_NO_FRAME; i <= IO_UNIFIED_STAT_DROP_NIC; i++)
+	for (i = IO_UNIFIED_STAT_DROP_NO_FRAME; i <= IO_UNIFIED_STAT_DROP_NIC;
+	     i++)
 		sum += counters[i];
 	return sum;
 }
@@ -203,8 +211,10 @@ u64 t_stream_drops(struct t_stream *s)
 u64 t_stream_late(struct t_stream *s)
 {
 	struct io_unified_desc d = {
-		.ops = IO_UNIFIED_OP_NETWORK, .flags = IO_UNIFIED_F_RX,
-		.net = s->net.index, .len = s->r.frame_size,
+		.ops = IO_UNIFIED_OP_NETWORK,
+		.flags = IO_UNIFIED_F_RX,
+		.net = s->net.index,
+		.len = s->r.frame_size,
 	};
 	u64 late = 0, before;
 	struct t_res res;

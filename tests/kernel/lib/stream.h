@@ -6,9 +6,9 @@
 #include "disk.h"
 #include "net.h"
 
-#define T_STREAM	0x57ea	/* user_data of the stream */
-#define T_CANCEL	0xca7c
-#define T_RANGE		(1ull << 20)	/* where on the drive it starts */
+#define T_STREAM 0x57ea /* user_data of the stream */
+#define T_CANCEL 0xca7c
+#define T_RANGE (1ull << 20) /* where on the drive it starts */
 
 struct t_stream {
 	struct t_region r;
@@ -35,13 +35,13 @@ struct t_frame_data {
 
 struct t_stream_opt {
 	const struct t_way *way;
-	u32 lba;		/* 0 = 512 */
-	u32 frame_size;		/* 0 = 4096 */
-	u32 cq_entries;		/* 0 = 4096 */
-	u32 frames;		/* 0 = 512 */
+	u32 lba; /* 0 = 512 */
+	u32 frame_size; /* 0 = 4096 */
+	u32 cq_entries; /* 0 = 4096 */
+	u32 frames; /* 0 = 512 */
 	u32 storage_flags;
-	const char *path;	/* of the drive, instead of the NVMe one */
-	enum t_memory memory;	/* 0 = module memory */
+	const char *path; /* of the drive, instead of the NVMe one */
+	enum t_memory memory; /* 0 = module memory */
 };
 
 /* Link, region, attachments, and a descriptor and parameters that are right. */
