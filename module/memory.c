@@ -121,6 +121,27 @@ static void iou_mem_put_pages(struct iou_mem *mem, unsigned long nr)
 	}
 }
 
+/*
+ * Memory of a file in a file system is not for us: the device would write behind
+ * the back of who writes the file out. Newer kernels do not pin it either.
+ */
+static bool iou_mem_pinnable(const struct iou_mem *mem)
+{
+	struct address_space *mapping;
+	struct folio *folio;
+	unsigned long i;
+
+	for (i = 0; i < mem->nr_pages; i++) {
+		folio = page_folio(mem->pages[i]);
+		if (folio_test_anon(folio) || folio_test_hugetlb(folio))
+			continue;
+		mapping = READ_ONCE(folio->mapping);
+		if (!mapping || !shmem_mapping(mapping))
+			return false;
+	}
+	return true;
+}
+
 /* The largest power of two of which all aligned pieces are contiguous. */
 static unsigned int iou_mem_chunk_shift(const struct iou_mem *mem)
 {
@@ -196,6 +217,12 @@ int iou_mem_init(struct iou_mem *mem, struct io_unified_region_reg *reg)
 		ret = fatal_signal_pending(current) ? -EINTR :
 		      mem->user_addr		    ? -EFAULT :
 						      -ENOMEM;
+		goto err_pages;
+	}
+
+	ret = -EOPNOTSUPP;
+	if (mem->user_addr && !iou_mem_pinnable(mem)) {
+		reg->reason = IO_UNIFIED_REASON_PIN;
 		goto err_pages;
 	}
 

@@ -216,7 +216,8 @@ struct io_unified_info {
  * The memory is pinned, and charged against RLIMIT_MEMLOCK unless the caller
  * has CAP_IPC_LOCK. Errors: -EEXIST (a region is there), -EINVAL, -EOVERFLOW,
  * -ENOMEM (memory or RLIMIT_MEMLOCK), -EFAULT (@user_addr cannot be pinned),
- * -EINTR, -EBADF, plus what IO_UNIFIED_ATTACH returns for the two attachments.
+ * -EOPNOTSUPP (memory of a file in a file system), -EINTR, -EBADF, plus what
+ * IO_UNIFIED_ATTACH returns for the two attachments.
  */
 struct io_unified_region_reg {
 	__u64 region_size;
