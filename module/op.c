@@ -35,18 +35,13 @@ static void iou_op_release(struct iou_op *op)
 	iou_region_put(r);
 }
 
-static u16 iou_op_headroom(const struct iou_op *op)
-{
-	return op->d.flags & IO_UNIFIED_F_RX ? op->addr - op->d.addr : 0;
-}
-
 /* Everything is over, in any context. @error 0: op->len is the result. */
 static void iou_op_complete(struct iou_op *op, int error)
 {
 	struct io_uring_cmd *cmd = op->cmd;
 	s32 res = error ?: (s32)op->len;
-	u64 res2 = iou_res2(op->io.nvme_status, op->reason, iou_op_headroom(op),
-			    op->flags);
+	u64 res2 = iou_res2(op->io.nvme_status, op->reason,
+			    op->addr - op->d.addr, op->flags);
 
 	trace_io_unified_complete(op->r, &op->d, res, op->reason, op->flags);
 	if (error)

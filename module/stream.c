@@ -82,9 +82,12 @@ static bool iou_stream_uses(const struct iou_waiter *w,
 {
 	const struct iou_stream *s = container_of(w, struct iou_stream, waiter);
 
+	const struct iou_storage *st;
+
 	if (att->kind != IO_UNIFIED_KIND_STORAGE)
 		return false;
-	return &READ_ONCE(s->lanes[att->index].st)->att == att;
+	st = READ_ONCE(s->lanes[att->index].st);
+	return st && &st->att == att;
 }
 
 /* ------------------------------------------------------------ completions */

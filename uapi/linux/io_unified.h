@@ -602,7 +602,8 @@ struct io_unified_cqe {
 
 /*
  * With IORING_SETUP_CQE32 the io_uring CQE's big_cqe[0] carries the rest of
- * the result; the packet of an rx op is at desc.addr + OFFSET.
+ * the result; the data (the packet of an rx op, what a program left) is at
+ * desc.addr + OFFSET.
  */
 #define IO_UNIFIED_RES2_STATUS(r)	((__u16)(r))
 #define IO_UNIFIED_RES2_REASON(r)	((__u16)((r) >> 16))
