@@ -66,7 +66,7 @@ make_once() {
 		flock "$lock"
 	fi
 	if [ ! -e "$target" ]; then
-		rm -rf --one-file-system "$target.tmp"
+		rm -rf --one-file-system "$target.tmp" "$target.tmp".*
 		say "making $what"
 		start=$SECONDS
 		if ! "$@" "$target.tmp" </dev/null >"$log" 2>&1 {lock}>&-; then
