@@ -26,10 +26,13 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# A drive of 8 MB/s: 2000 frames a second. With less than that, writes of 128 KiB
-# would never have their turn.
-mkdir $null && echo 1 >$null/memory_backed && echo 512 >$null/size &&
-	echo 4096 >$null/blocksize && echo 8 >$null/mbps && echo 1 >$null/power || exit 1
+# A drive that does one thing at a time and takes 50 ms for it: not more than
+# 640 frames a second in writes of 128 KiB.
+mkdir $null || exit 1
+for setting in memory_backed=1 size=512 blocksize=4096 submit_queues=1 \
+	hw_queue_depth=1 irqmode=2 completion_nsec=50000000 power=1; do
+	echo "${setting#*=}" >"$null/${setting%%=*}" || exit 1
+done
 drive=/dev/nullb$(cat $null/index)
 [ -b "$drive" ] || drive=/dev/ioutslow
 [ -b "$drive" ] || skip "no null_blk device"
@@ -79,7 +82,7 @@ record() {
 		sleep 0.2
 	done
 	before=$(sent_on "$tx")
-	tcpreplay -q -t -l 8 -i "$tx" "$dir/sent.pcap" >"$dir/replay" 2>&1
+	tcpreplay -q -t -l 4 -i "$tx" "$dir/sent.pcap" >"$dir/replay" 2>&1
 	sent=$(($(sent_on "$tx") - before))
 	# A NIC may hold packets back until there are frames again.
 	sleep 2
