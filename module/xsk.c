@@ -122,9 +122,9 @@ static void iou_xsk_publish(struct iou_xsk *x)
 	 * A driver that found the fill ring empty asks to be woken, in the very
 	 * moment in which we may be looking whether it does. So look again a
 	 * bit later: a queue whose frames are all posted has no other event
-	 * that would start it.
+	 * that would start it. One that is being stopped is not to be started.
 	 */
-	if (x->zerocopy && !delayed_work_pending(&x->kick)) {
+	if (x->zerocopy && !x->q->error && !delayed_work_pending(&x->kick)) {
 		if (iou_ring_need_wakeup(&x->fill))
 			queue_delayed_work(iou_net_wq, &x->kick, 0);
 		else if (drained)

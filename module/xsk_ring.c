@@ -107,6 +107,7 @@ int iou_ring_map(struct iou_ring *ring, struct file *file, u64 pgoff,
 	ring->desc = ring->base + off->desc;
 	ring->entries = entries;
 	ring->own = 0;
+	ring->seen = 0;
 	return 0;
 
 err_put:

@@ -21,6 +21,7 @@
  * @desc: u64 addresses (fill) or struct xdp_desc (receive)
  * @entries: a power of two
  * @own: the index that we move, as only we know it
+ * @seen: fill ring: the consumer as it was when we last had to look
  * @shown: what of it the other side was shown
  * @base: where it is mapped
  * @pages: what is mapped
@@ -34,6 +35,7 @@ struct iou_ring {
 	void *desc;
 	u32 entries;
 	u32 own;
+	u32 seen;
 	u32 shown;
 
 	void *base;
@@ -59,9 +61,12 @@ static inline bool iou_ring_fill(struct iou_ring *ring, u64 addr)
 {
 	u64 *desc = ring->desc;
 
-	/* The entry was read before its index was given back. */
-	if (ring->own - smp_load_acquire(ring->consumer) >= ring->entries)
-		return false;
+	if (ring->own - ring->seen >= ring->entries) {
+		/* An entry was read before its index was given back. */
+		ring->seen = smp_load_acquire(ring->consumer);
+		if (ring->own - ring->seen >= ring->entries)
+			return false;
+	}
 	WRITE_ONCE(desc[ring->own & (ring->entries - 1)], addr);
 	ring->own++;
 	return true;
