@@ -30,15 +30,15 @@ static void set_up(void)
 }
 
 /* Rounds of @one with traffic, after some that fill caches and tables. */
-static void repeat(void (*one)(int round))
+static void repeat(void (*one)(int round), int n)
 {
 	struct t_leak before;
-	int i, n = rounds(), refs;
+	int i, refs;
 
 	set_up();
 	refs = t_refcount();
 	t_traffic_start("iout1");
-	for (i = 0; i < 12; i++)
+	for (i = 0; i < 24; i++)
 		one(i);
 	t_refcount_wait(refs);
 	t_leak_start(&before);
@@ -235,35 +235,35 @@ static void one_delete(int round)
 
 static void kill_9(void)
 {
-	repeat(one_kill);
+	repeat(one_kill, rounds());
 }
 static void exec_(void)
 {
-	repeat(one_exec);
+	repeat(one_exec, rounds());
 }
 static void exit_(void)
 {
-	repeat(one_exit);
+	repeat(one_exit, rounds() / 4);
 }
 static void unregister(void)
 {
-	repeat(one_unregister);
+	repeat(one_unregister, rounds());
 }
 static void close_(void)
 {
-	repeat(one_close);
+	repeat(one_close, rounds() / 4);
 }
 static void detach(void)
 {
-	repeat(one_detach);
+	repeat(one_detach, rounds());
 }
 static void down(void)
 {
-	repeat(one_down);
+	repeat(one_down, rounds());
 }
 static void delete (void)
 {
-	repeat(one_delete);
+	repeat(one_delete, rounds());
 }
 
 static void ring_close(void)
