@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -158,4 +162,35 @@ void t_traffic_stop(void)
 {
 	traffic.stop = true;
 	pthread_join(traffic.thread, NULL);
+}
+
+#define DISPATCHER_PAIRS 24 /* it has room for 48 programs */
+
+void t_dispatcher_fill(void)
+{
+	const struct bpf_insn pass[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	char name[16];
+	int i, fd;
+
+	t_sh("for i in $(seq 0 %d); do echo link add ioud$i type veth peer name ioue$i; done | ip -batch -",
+	     DISPATCHER_PAIRS - 1);
+	for (i = 0; i < 2 * DISPATCHER_PAIRS; i++) {
+		snprintf(name, sizeof(name), "iou%c%d", "de"[i % 2], i / 2);
+		fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", pass,
+				   ARRAY_SIZE(pass), NULL);
+		REQUIRE(fd >= 0);
+		REQUIRE(!bpf_xdp_attach(if_nametoindex(name), fd,
+					XDP_FLAGS_DRV_MODE, NULL),
+			"%s", name);
+		close(fd);
+	}
+}
+
+void t_dispatcher_empty(void)
+{
+	t_sh("for i in $(seq 0 %d); do echo link del ioud$i; done | ip -batch -",
+	     DISPATCHER_PAIRS - 1);
 }

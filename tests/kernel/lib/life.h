@@ -37,4 +37,14 @@ bool t_life_reap(struct t_life *f, int ms, bool again);
 void t_traffic_start(const char *ifname);
 void t_traffic_stop(void);
 
+/*
+ * Cases of their own, first and last. The kernel calls XDP programs through a
+ * dispatcher that it patches when one comes or goes. An emulated CPU now and
+ * then stumbles over code that another one patches ("Oops: int3"). So the
+ * dispatcher is filled with programs of other interfaces: it is not patched
+ * any more then.
+ */
+void t_dispatcher_fill(void);
+void t_dispatcher_empty(void);
+
 #endif /* IOU_TEST_LIFE_H */
