@@ -12,6 +12,7 @@
 #include <linux/nsproxy.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <net/net_namespace.h>
 #include <net/rtnetlink.h>
@@ -485,6 +486,13 @@ static int iou_netq_start(struct iou_netq *q, struct io_unified_attach *arg)
 			arg->reason = IO_UNIFIED_REASON_ZEROCOPY;
 		if (!ret)
 			return 0;
+		/*
+		 * The verifier gives up when the task has anything to do before
+		 * it returns, and a ring that was just closed is enough. Do it,
+		 * and come again.
+		 */
+		if (ret == -EAGAIN && signal_pending(current))
+			return -ERESTARTNOINTR;
 		if (why == IO_UNIFIED_REASON_QUEUE_BUSY ||
 		    arg->flags & (IO_UNIFIED_ATTACH_XSK |
 				  IO_UNIFIED_ATTACH_ZEROCOPY)) {
