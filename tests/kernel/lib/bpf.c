@@ -73,6 +73,8 @@ void t_trace_start(const char *disk)
 {
 	struct bpf_program *p;
 
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		t_skip("no BTF in this kernel, which the tracer needs");
 	snprintf(trace.disk, sizeof(trace.disk), "%s", disk);
 	trace.events = calloc(EVENTS, sizeof(*trace.events));
 	trace.obj = t_bpf_open("nvme_trace", true);
