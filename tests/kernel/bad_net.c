@@ -119,9 +119,9 @@ static void bound_already(void)
 static void taken_by_others(void)
 {
 	set_up();
-	REQUIRE(!t_sh(
-		"ip link add ioutbr type bridge && ip link set %s master ioutbr",
-		l.rx));
+	if (t_sh("ip link add ioutbr type bridge"))
+		t_skip("no bridges in this kernel");
+	REQUIRE(!t_sh("ip link set %s master ioutbr", l.rx));
 	REFUSE(EBUSY, QUEUE_BUSY, a->flags = IO_UNIFIED_ATTACH_RX_HANDLER);
 	t_sh("ip link del ioutbr");
 	works();

@@ -39,6 +39,8 @@ void *t_map(enum t_memory memory, u64 size, int *memfd)
 	void *p;
 
 	*memfd = -1;
+	if (memory == T_MEM_HUGE)
+		t_hugepages(size >> 21);
 	if (memory == T_MEM_ANON) {
 		flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	} else {
@@ -50,8 +52,6 @@ void *t_map(enum t_memory memory, u64 size, int *memfd)
 		REQUIRE(*memfd >= 0);
 		REQUIRE(!ftruncate(*memfd, size));
 	}
-	if (memory == T_MEM_HUGE)
-		t_hugepages(size >> 21);
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, *memfd, 0);
 	REQUIRE(p != MAP_FAILED, "%llu bytes", (unsigned long long)size);
 	return p;
