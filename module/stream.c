@@ -23,6 +23,8 @@
 #define IOU_STREAM_FLAGS IO_UNIFIED_STREAM_PER_PACKET
 #define IOU_BATCH_BYTES SZ_128K
 #define IOU_BATCH_BYTES_MAX SZ_4M
+/* Frames that stay with the NIC, as many as a usual receive ring */
+#define IOU_STREAM_RESERVE 512u
 #define IOU_FLUSH_USEC 10000
 #define IOU_FLUSH_USEC_MAX (60 * USEC_PER_SEC)
 
@@ -505,6 +507,7 @@ static struct iou_stream *iou_stream_alloc(struct iou_region *r,
 	s->d = *d;
 	s->first_frame = (d->addr - r->data_off) >> r->frame_shift;
 	s->nr_frames = d->len >> r->frame_shift;
+	s->reserve = min(s->nr_frames / 4, IOU_STREAM_RESERVE);
 	spin_lock_init(&s->lock);
 	spin_lock_init(&s->done_lock);
 	INIT_LIST_HEAD(&s->free);

@@ -98,6 +98,7 @@ struct iou_stream {
 	struct io_unified_stream p;
 	u32 first_frame;
 	u32 nr_frames;
+	u32 reserve; /* frames that stay with the NIC */
 	u32 per_batch; /* frames */
 	u32 max_bv;
 	bool streaming; /* the queue is ours */

@@ -221,6 +221,9 @@ static int iou_stream_add(struct iou_stream *s, const struct iou_rx_pkt *pkt,
 	struct iou_batch_pkt *bp;
 	struct iou_batch *b;
 
+	/* The drive is behind: what is left keeps the NIC going. */
+	if (s->posted < s->reserve)
+		return IO_UNIFIED_STAT_DROP_NO_FRAME;
 	if (dest->append && lane->end - lane->next < p.frame_size) {
 		iou_stream_stop(s, -ENOSPC, IO_UNIFIED_REASON_FULL);
 		return IO_UNIFIED_STAT_DROP_STOPPED;
