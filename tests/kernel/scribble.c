@@ -134,7 +134,7 @@ static void run(bool frames, bool bpf)
 	t_traffic_stop();
 	bpf_object__close(obj);
 	t_note("%llu completions", (unsigned long long)done);
-	t_leak_check(&before, 500);
+	t_leak_check(&before, 1500);
 }
 
 static void rings(void)
