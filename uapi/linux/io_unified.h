@@ -298,7 +298,7 @@ enum io_unified_path {
  * @ifindex: in: NETDEV
  * @queue: in: NETDEV: receive queue
  * @ring_entries: in: NETDEV: AF_XDP fill and receive ring, a power of two from
- *	64 to 32768; 0 = 2048
+ *	64 to 32768; 0 = enough for all frames of the region
  * @dev_start: in: STORAGE: first byte of the window that ops may touch
  * @dev_len: in: STORAGE: bytes of the window; 0 = to the device's end. Ops
  *	give offsets inside the window
