@@ -37,8 +37,7 @@ static bool iou_entries_ok(u32 n)
 	return is_power_of_2(n) && n <= IOU_MAX_ENTRIES;
 }
 
-static int iou_region_check(const struct iou_file *f,
-			    struct io_unified_region_reg *reg)
+static int iou_region_check(struct io_unified_region_reg *reg)
 {
 	u64 end;
 
@@ -208,7 +207,7 @@ int iou_region_register(struct iou_file *f, struct io_unified_region_reg *reg)
 	if (iou_region_peek(f))
 		return iou_region_refuse(reg, IO_UNIFIED_REASON_HAVE_REGION,
 					 -EEXIST);
-	ret = iou_region_check(f, reg);
+	ret = iou_region_check(reg);
 	if (ret)
 		return ret;
 

@@ -226,10 +226,6 @@ struct iou_att *iou_storage_attach(struct iou_region *r,
 		arg->reason = IO_UNIFIED_REASON_FLAGS;
 		return ERR_PTR(-EINVAL);
 	}
-	if (arg->ifindex || arg->queue || arg->ring_entries) {
-		arg->reason = IO_UNIFIED_REASON_RESERVED;
-		return ERR_PTR(-EINVAL);
-	}
 
 	st = kzalloc(sizeof(*st), GFP_KERNEL_ACCOUNT);
 	if (!st)

@@ -83,7 +83,6 @@ static bool iou_stream_uses(const struct iou_waiter *w,
 			    const struct iou_att *att)
 {
 	const struct iou_stream *s = container_of(w, struct iou_stream, waiter);
-
 	const struct iou_storage *st;
 
 	if (att->kind != IO_UNIFIED_KIND_STORAGE)
