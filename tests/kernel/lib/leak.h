@@ -7,7 +7,7 @@
 
 /* Pages and files, once everything that can be given back is. */
 struct t_leak {
-	long free_kb;
+	long free_kb; /* with what each CPU keeps for itself */
 	long slab_kb; /* unreclaimable */
 	long percpu_kb;
 	long vmalloc_kb;
