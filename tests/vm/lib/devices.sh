@@ -44,17 +44,31 @@ add_nvme() {
 	nvme_count=$((nvme_count + 1))
 }
 
-# add_nic MODEL[,key=value]...: all NICs sit on one hub: what one sends, the
-# others receive.
+# add_nics RUN_DIR MODEL[,key=value]...: what one NIC sends the others receive.
+# Two are connected by a socket, which keeps the order of packets; more sit on a
+# hub, where a packet that finds a NIC busy may be overtaken by the next.
+add_nics() {
+	local run=$1 count=$(($# - 1)) spec
+	shift
+	for spec; do
+		if [ "$count" = 2 ]; then
+			add_nic "$spec" "stream,server=$([ $nic_count = 0 ] && echo on || echo off),addr.type=unix,addr.path=$run/link"
+		else
+			add_nic "$spec" hubport,hubid=0
+		fi
+	done
+}
+
+# add_nic MODEL[,key=value]... NETDEV
 add_nic() {
-	local model=${1%%,*} extra=
+	local model=${1%%,*} netdev=$2 extra=
 	[ "$model" = "$1" ] || extra=,${1#*,}
 	case $model in
 	virtio-net-pci)	# what AF_XDP zero-copy wants of it
 		extra=,iommu_platform=on,disable-legacy=on$extra ;;
 	esac
 	qemu_args+=(
-		-netdev "hubport,id=net$nic_count,hubid=0"
+		-netdev "$netdev,id=net$nic_count"
 		-device "$model,netdev=net$nic_count,mac=52:54:00:12:34:$((50 + nic_count)),romfile=$extra"
 	)
 	nic_count=$((nic_count + 1))
