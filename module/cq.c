@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The region's completion ring
+ * The region's completion rings
  *
  * The module's producer index is its own; the one in the control page is a
  * copy for the application. The application's consumer index is read once per
@@ -11,83 +11,81 @@
 #include "cq.h"
 
 /* Free entries, as far as the application is to be believed. */
-static u32 iou_cq_room(struct iou_region *r)
+static u32 iou_cq_room(struct iou_pair *p)
 {
 	/* The application has read the entries that it gives back. */
-	u32 cons = smp_load_acquire(&r->ctrl->cq_cons);
-	u32 used = r->cq.prod - cons;
-	u32 size = r->cq.mask + 1;
+	u32 cons = smp_load_acquire(&p->ctrl->cq_cons);
+	u32 used = p->cq_prod - cons;
+	u32 size = p->cq_mask + 1;
 
 	if (used > size)
 		return 0;
-	used += r->cq.reserved;
+	used += p->cq_reserved;
 	return used < size ? size - used : 0;
 }
 
-static void iou_cq_publish(struct iou_region *r,
-			   const struct io_unified_cqe *cqe)
+static void iou_cq_publish(struct iou_pair *p, const struct io_unified_cqe *cqe)
 {
-	r->cq.entries[r->cq.prod & r->cq.mask] = *cqe;
-	r->cq.prod++;
+	p->cqes[p->cq_prod & p->cq_mask] = *cqe;
+	WRITE_ONCE(p->cq_prod, p->cq_prod + 1);
 	/* The entry is seen before the index that covers it. */
-	smp_store_release(&r->ctrl->cq_prod, r->cq.prod);
+	smp_store_release(&p->ctrl->cq_prod, p->cq_prod);
 }
 
-static void iou_cq_wake(struct iou_region *r)
+static void iou_cq_wake(struct iou_pair *p)
 {
-	if (wq_has_sleeper(&r->file->poll_wait))
-		wake_up_poll(&r->file->poll_wait, EPOLLIN | EPOLLRDNORM);
+	wait_queue_head_t *poll_wait = &p->region->file->poll_wait;
+
+	/* The entry is seen before we look who waits for one. */
+	smp_mb();
+	if (waitqueue_active(&p->wait))
+		wake_up(&p->wait);
+	if (waitqueue_active(poll_wait))
+		wake_up_poll(poll_wait, EPOLLIN | EPOLLRDNORM);
 }
 
-bool iou_cq_reserve(struct iou_region *r)
+u32 iou_cq_reserve(struct iou_pair *p, u32 want)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	want = min(want, iou_cq_room(p));
+	p->cq_reserved += want;
+	spin_unlock_irqrestore(&p->lock, flags);
+	return want;
+}
+
+void iou_cq_unreserve(struct iou_pair *p, u32 nr)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	p->cq_reserved -= nr;
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+void iou_cq_post(struct iou_pair *p, const struct io_unified_cqe *cqe)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	p->cq_reserved--;
+	iou_cq_publish(p, cqe);
+	spin_unlock_irqrestore(&p->lock, flags);
+	iou_cq_wake(p);
+}
+
+bool iou_cq_try_post(struct iou_pair *p, const struct io_unified_cqe *cqe)
 {
 	unsigned long flags;
 	bool ok;
 
-	spin_lock_irqsave(&r->cq.lock, flags);
-	ok = iou_cq_room(r);
+	spin_lock_irqsave(&p->lock, flags);
+	ok = iou_cq_room(p);
 	if (ok)
-		r->cq.reserved++;
-	spin_unlock_irqrestore(&r->cq.lock, flags);
+		iou_cq_publish(p, cqe);
+	spin_unlock_irqrestore(&p->lock, flags);
+	if (ok)
+		iou_cq_wake(p);
 	return ok;
-}
-
-void iou_cq_unreserve(struct iou_region *r)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&r->cq.lock, flags);
-	r->cq.reserved--;
-	spin_unlock_irqrestore(&r->cq.lock, flags);
-}
-
-void iou_cq_post(struct iou_region *r, const struct io_unified_cqe *cqe)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&r->cq.lock, flags);
-	r->cq.reserved--;
-	iou_cq_publish(r, cqe);
-	spin_unlock_irqrestore(&r->cq.lock, flags);
-	iou_cq_wake(r);
-}
-
-bool iou_cq_try_post(struct iou_region *r, const struct io_unified_cqe *cqe)
-{
-	unsigned long flags;
-	bool ok;
-
-	spin_lock_irqsave(&r->cq.lock, flags);
-	ok = iou_cq_room(r);
-	if (ok)
-		iou_cq_publish(r, cqe);
-	spin_unlock_irqrestore(&r->cq.lock, flags);
-	if (ok)
-		iou_cq_wake(r);
-	return ok;
-}
-
-bool iou_cq_has_entries(struct iou_region *r)
-{
-	return READ_ONCE(r->cq.prod) != READ_ONCE(r->ctrl->cq_cons);
 }

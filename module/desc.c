@@ -53,7 +53,7 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 int iou_desc_check(const struct io_unified_desc *d, bool stream, u16 *reason)
 {
 	if (memchr_inv(d->reserved0, 0, sizeof(d->reserved0)) || d->reserved1 ||
-	    d->reserved2)
+	    d->max_hops || d->arg)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_RESERVED);
 	if (d->flags & ~IOU_FLAGS)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_FLAGS);

@@ -129,13 +129,27 @@ struct iou_file {
 	struct delayed_work watch; /* looks where io_uring does not tell */
 };
 
-struct iou_cq {
-	spinlock_t lock; /* prod, reserved; _irqsave */
-	struct io_unified_cqe *entries;
-	u32 mask;
-	u32 prod;
-	u32 reserved; /* promised to ops in flight */
-};
+/**
+ * struct iou_pair - an SQ and its CQ
+ * @region: the region
+ * @ctrl: indices, shared with the application
+ * @wait: callers of IO_UNIFIED_ENTER
+ * @lock: @cq_prod, @cq_reserved; _irqsave
+ * @cqes: entries of the CQ
+ * @cq_mask: how many, less 1
+ * @cq_prod: our index, of which the application sees a copy
+ * @cq_reserved: entries that are promised to ops in flight
+ */
+struct iou_pair {
+	struct iou_region *region;
+	struct io_unified_ring *ctrl;
+	wait_queue_head_t wait;
+	spinlock_t lock ____cacheline_aligned_in_smp; /* see above */
+	struct io_unified_cqe *cqes;
+	u32 cq_mask;
+	u32 cq_prod;
+	u32 cq_reserved;
+} ____cacheline_aligned_in_smp;
 
 struct iou_region {
 	struct iou_file *file;
@@ -143,7 +157,8 @@ struct iou_region {
 	struct completion drained;
 	struct iou_mem mem;
 	struct io_unified_ctrl *ctrl;
-	struct iou_cq cq;
+	struct iou_pair *pairs;
+	u32 nr_pairs;
 	struct iou_counters __percpu *stats;
 	u64 data_off;
 	u64 data_size;

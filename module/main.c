@@ -193,13 +193,15 @@ static __poll_t iou_poll(struct file *file, struct poll_table_struct *wait)
 	struct iou_file *f = file->private_data;
 	struct iou_region *r;
 	__poll_t mask = 0;
+	u32 i;
 
 	poll_wait(file, &f->poll_wait, wait);
 	r = iou_region_get(f);
 	if (!r)
 		return EPOLLERR;
-	if (iou_cq_has_entries(r))
-		mask = EPOLLIN | EPOLLRDNORM;
+	for (i = 0; i < r->nr_pairs && !mask; i++)
+		if (iou_cq_count(&r->pairs[i]))
+			mask = EPOLLIN | EPOLLRDNORM;
 	iou_region_put(r);
 	return mask;
 }

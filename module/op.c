@@ -62,7 +62,7 @@ static void iou_op_complete(struct iou_op *op, int error)
 			.cookie = op->cookie,
 		};
 
-		iou_cq_post(op->r, &cqe);
+		iou_cq_post(&op->r->pairs[0], &cqe);
 	}
 	iou_op_release(op);
 	iou_uring_complete(cmd, res, res2);
@@ -521,7 +521,7 @@ int iou_op_submit(struct iou_region *r, struct io_uring_cmd *cmd,
 	if (ret)
 		goto err;
 	if (d->flags & IO_UNIFIED_F_CQ) {
-		op->cq = iou_cq_reserve(r);
+		op->cq = iou_cq_reserve(&r->pairs[0], 1);
 		if (!op->cq) {
 			*reason = IO_UNIFIED_REASON_CQ_FULL;
 			ret = -EBUSY;
@@ -536,7 +536,7 @@ int iou_op_submit(struct iou_region *r, struct io_uring_cmd *cmd,
 		return -EIOCBQUEUED;
 	}
 	if (op->cq)
-		iou_cq_unreserve(r);
+		iou_cq_unreserve(&r->pairs[0], 1);
 err:
 	iou_op_release(op);
 	return ret;

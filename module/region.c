@@ -43,10 +43,12 @@ static int iou_region_check(struct io_unified_region_reg *reg)
 
 	if (reg->flags)
 		return iou_region_refuse(reg, IO_UNIFIED_REASON_FLAGS, -EINVAL);
-	if (memchr_inv(reg->reserved, 0, sizeof(reg->reserved)))
+	if (reg->reserved0 ||
+	    memchr_inv(reg->reserved, 0, sizeof(reg->reserved)))
 		return iou_region_refuse(reg, IO_UNIFIED_REASON_RESERVED,
 					 -EINVAL);
-	if (!iou_entries_ok(reg->sq_entries) ||
+	if (reg->nr_rings > IO_UNIFIED_MAX_RINGS ||
+	    !iou_entries_ok(reg->sq_entries) ||
 	    !iou_entries_ok(reg->cq_entries) ||
 	    !is_power_of_2(reg->frame_size) ||
 	    reg->frame_size < IOU_MIN_FRAME ||
@@ -73,9 +75,12 @@ static int iou_region_check(struct io_unified_region_reg *reg)
 static int iou_region_layout(struct iou_region *r,
 			     struct io_unified_region_reg *reg)
 {
-	u64 sq = (u64)reg->sq_entries * sizeof(struct io_unified_desc);
-	u64 cq = (u64)reg->cq_entries * sizeof(struct io_unified_cqe);
+	u64 sq, cq;
 
+	r->nr_pairs = reg->nr_rings ?: 1;
+	sq = (u64)reg->sq_entries * r->nr_pairs *
+	     sizeof(struct io_unified_desc);
+	cq = (u64)reg->cq_entries * r->nr_pairs * sizeof(struct io_unified_cqe);
 	r->sq_entries = reg->sq_entries;
 	r->cq_entries = reg->cq_entries;
 	r->sq_off = IO_UNIFIED_CTRL_SIZE;
@@ -93,6 +98,27 @@ static int iou_region_layout(struct iou_region *r,
 	return 0;
 }
 
+static int iou_region_init_pairs(struct iou_region *r)
+{
+	u32 i;
+
+	r->pairs = kvcalloc(r->nr_pairs, sizeof(*r->pairs), GFP_KERNEL_ACCOUNT);
+	if (!r->pairs)
+		return -ENOMEM;
+	for (i = 0; i < r->nr_pairs; i++) {
+		struct iou_pair *p = &r->pairs[i];
+
+		p->region = r;
+		p->ctrl = &r->ctrl->ring[i];
+		init_waitqueue_head(&p->wait);
+		spin_lock_init(&p->lock);
+		p->cqes = iou_ptr(r, r->cq_off);
+		p->cqes += (size_t)i * r->cq_entries;
+		p->cq_mask = r->cq_entries - 1;
+	}
+	return 0;
+}
+
 static void iou_region_init_ctrl(struct iou_region *r)
 {
 	struct io_unified_ctrl *c = iou_ptr(r, 0);
@@ -104,13 +130,12 @@ static void iou_region_init_ctrl(struct iou_region *r)
 	c->sq_entries = r->sq_entries;
 	c->cq_entries = r->cq_entries;
 	c->frame_size = iou_frame_size(r);
+	c->nr_rings = r->nr_pairs;
 	c->sq_off = r->sq_off;
 	c->cq_off = r->cq_off;
 	c->data_off = r->data_off;
 	c->data_size = r->data_size;
 	r->ctrl = c;
-	r->cq.entries = iou_ptr(r, r->cq_off);
-	r->cq.mask = r->cq_entries - 1;
 }
 
 static int iou_region_link(struct iou_region *r,
@@ -171,7 +196,6 @@ static struct iou_region *iou_region_alloc(struct iou_file *f)
 	if (!r)
 		return NULL;
 	r->file = f;
-	spin_lock_init(&r->cq.lock);
 	INIT_LIST_HEAD(&r->atts);
 	init_completion(&r->drained);
 	r->stats = alloc_percpu_gfp(struct iou_counters,
@@ -224,10 +248,14 @@ int iou_region_register(struct iou_file *f, struct io_unified_region_reg *reg)
 	if (ret)
 		goto err_free;
 	iou_region_init_ctrl(r);
+	ret = iou_region_init_pairs(r);
+	if (ret)
+		goto err_mem;
 	ret = iou_region_attach(r, reg);
 	if (ret)
 		goto err_detach;
 
+	reg->nr_rings = r->nr_pairs;
 	reg->ctrl_off = 0;
 	reg->sq_off = r->sq_off;
 	reg->cq_off = r->cq_off;
@@ -239,6 +267,8 @@ int iou_region_register(struct iou_file *f, struct io_unified_region_reg *reg)
 
 err_detach:
 	iou_detach_all(r);
+	kvfree(r->pairs);
+err_mem:
 	iou_mem_exit(&r->mem);
 err_free:
 	iou_region_free(r);
@@ -260,6 +290,7 @@ int iou_region_unregister(struct iou_file *f)
 	 */
 	wait_for_completion(&r->drained);
 	iou_detach_all(r);
+	kvfree(r->pairs);
 	iou_mem_exit(&r->mem);
 	iou_region_free(r);
 	/* poll() sees that there is nothing to wait for any more. */
@@ -275,9 +306,9 @@ void iou_region_show(struct iou_region *r, struct seq_file *m)
 		links += !!r->links[i];
 	seq_printf(
 		m,
-		"iou-region:\tsize=%llu memory=%s chunk=%lu frame_size=%u frames=%u sq=%u cq=%u rings=%d\n",
+		"iou-region:\tsize=%llu memory=%s chunk=%lu frame_size=%u frames=%u pairs=%u sq=%u cq=%u rings=%d\n",
 		r->mem.size, r->mem.shmem ? "module" : "user",
 		1UL << r->mem.chunk_shift, iou_frame_size(r), r->nr_frames,
-		r->sq_entries, r->cq_entries, links);
+		r->nr_pairs, r->sq_entries, r->cq_entries, links);
 	iou_attach_show(r, m);
 }

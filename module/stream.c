@@ -113,7 +113,7 @@ static void iou_stream_post_cqe(struct iou_stream *s, const struct iou_batch *b,
 		.cookie = cookie,
 	};
 
-	if (iou_cq_try_post(s->r, &cqe)) {
+	if (iou_cq_try_post(&s->r->pairs[0], &cqe)) {
 		s->fold = 0;
 		return;
 	}
@@ -318,7 +318,7 @@ static void iou_stream_finish(struct iou_stream *s)
 	trace_io_unified_complete(s->r, &s->d, res, s->reason, cqe.flags);
 	if (res)
 		iou_count(s->r->stats, IO_UNIFIED_STAT_ERRORS, 1);
-	iou_cq_post(s->r, &cqe);
+	iou_cq_post(&s->r->pairs[0], &cqe);
 	iou_stream_free(s);
 	iou_uring_complete(cmd, res, res2);
 }
@@ -546,7 +546,7 @@ int iou_stream_submit(struct iou_region *r, struct io_uring_cmd *cmd,
 	if (ret)
 		goto err;
 	ret = -EBUSY;
-	if (!iou_cq_reserve(r)) {
+	if (!iou_cq_reserve(&r->pairs[0], 1)) {
 		*reason = IO_UNIFIED_REASON_CQ_FULL;
 		goto err;
 	}
@@ -573,7 +573,7 @@ int iou_stream_submit(struct iou_region *r, struct io_uring_cmd *cmd,
 	iou_att_put(&nq->att);
 	if (!ret)
 		return -EIOCBQUEUED;
-	iou_cq_unreserve(r);
+	iou_cq_unreserve(&r->pairs[0], 1);
 err:
 	iou_stream_free(s);
 	return ret;

@@ -39,7 +39,7 @@ static void works(void)
 	struct t_res res = t_op(&r, &d);
 
 	CHECK_EQ(res.res, 4096, "reason %u", res.reason);
-	CHECK_EQ(r.ctrl->cq_prod, 0, "an entry that nobody asked for");
+	CHECK_EQ(r.ctrl->ring[0].cq_prod, 0, "an entry that nobody asked for");
 	t_region_close(&r);
 }
 
@@ -75,7 +75,7 @@ static void fields(void)
 	for (i = 0; i < 3; i++)
 		REFUSE(EINVAL, RESERVED, d->reserved0[i] = 1);
 	REFUSE(EINVAL, RESERVED, d->reserved1 = 0x8000);
-	REFUSE(EINVAL, RESERVED, d->reserved2 = 1ull << 63);
+	REFUSE(EINVAL, RESERVED, d->arg = 1ull << 63);
 	for (i = 0; i < 32; i++) {
 		if (i <= 3 || (i >= 5 && i <= 7))
 			continue;

@@ -112,7 +112,7 @@ static void alone(void)
 		CHECK_EQ(ctl->storage, 0);
 		CHECK_EQ(ctl->net, 0);
 		CHECK_EQ(ctl->dev_offset, 0);
-		CHECK_EQ(ctl->reserved[0] | ctl->reserved[1], 0);
+		CHECK_EQ(ctl->state[0] | ctl->state[1], 0);
 		free(want);
 	}
 	CHECK_EQ(result.runs, ARRAY_SIZE(lens), "the map counts");

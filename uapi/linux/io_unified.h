@@ -12,10 +12,13 @@
  *   network rx ---> [BPF] ---> storage write      (record, place)
  *   network rx ---> [BPF] ---> application
  *   storage read / write / flush                  (block I/O on the region)
+ *   storage read -> BPF -> storage read -> ...    (look something up)
  *   BPF                                           (run a program over bytes)
  *
  * Ops are submitted as IORING_OP_URING_CMD on the device's fd, by an io_uring
- * that is linked to the region.
+ * that is linked to the region: one by one with its descriptor in the SQE
+ * (IO_UNIFIED_CMD_OP), or many at once from an SQ of the region
+ * (IO_UNIFIED_CMD_RING). IO_UNIFIED_ENTER does the latter without io_uring.
  *
  * Conventions that hold everywhere:
  *  - every field named reserved must be zero, unknown flag bits are refused
@@ -44,6 +47,7 @@ extern "C" {
 #define IO_UNIFIED_CTRL_SIZE	4096	/* bytes of the control page */
 #define IO_UNIFIED_CTRL_MAGIC	0x494f5531u	/* "IOU1" */
 #define IO_UNIFIED_MAX_LEN	(64u << 20)	/* bytes of one op */
+#define IO_UNIFIED_MAX_RINGS	15		/* pairs of SQ and CQ of a region */
 
 /**
  * enum io_unified_feature - what this kernel and this build can do
@@ -61,6 +65,11 @@ extern "C" {
  * @IO_UNIFIED_FEAT_URING_CANCEL: io_uring tells the module when a ring, a
  *	process or an exec() takes a long-lived command down. Without it the
  *	module watches for these itself, ten times a second
+ * @IO_UNIFIED_FEAT_RINGS: IO_UNIFIED_CMD_RING, IO_UNIFIED_ENTER
+ * @IO_UNIFIED_FEAT_IOPOLL: ops from rings with IORING_SETUP_IOPOLL
+ * @IO_UNIFIED_FEAT_CHAIN: IO_UNIFIED_CTL_AGAIN
+ * @IO_UNIFIED_FEAT_KFUNCS: programs may call iou_frame_slice() and
+ *	iou_frame_crc32c()
  */
 enum io_unified_feature {
 	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
@@ -73,6 +82,10 @@ enum io_unified_feature {
 	IO_UNIFIED_FEAT_BPF			= 1 << 7,
 	IO_UNIFIED_FEAT_STREAM			= 1 << 8,
 	IO_UNIFIED_FEAT_URING_CANCEL		= 1 << 9,
+	IO_UNIFIED_FEAT_RINGS			= 1 << 10,
+	IO_UNIFIED_FEAT_IOPOLL			= 1 << 11,
+	IO_UNIFIED_FEAT_CHAIN			= 1 << 12,
+	IO_UNIFIED_FEAT_KFUNCS			= 1 << 13,
 };
 
 /**
@@ -106,6 +119,10 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_TABLE_FULL = 29,	/* no free attachment index */
 	IO_UNIFIED_REASON_GONE = 30,		/* region or attachment goes away */
 	IO_UNIFIED_REASON_CANCELED = 31,	/* by request, or the ring or task died */
+	IO_UNIFIED_REASON_RING = 32,		/* no such SQ and CQ in the region */
+	IO_UNIFIED_REASON_RING_BUSY = 33,	/* another caller is taking from the SQ */
+	IO_UNIFIED_REASON_LINK = 34,		/* the op before it in its group failed */
+	IO_UNIFIED_REASON_IOPOLL = 35,		/* not from a ring with IORING_SETUP_IOPOLL */
 	/* storage */
 	IO_UNIFIED_REASON_BAD_FD = 40,		/* fd is closed or of another kind */
 	IO_UNIFIED_REASON_NOT_BLOCK = 41,	/* fd is not a block device */
@@ -119,6 +136,7 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_NVME_STATUS = 49,	/* the drive said no: see nvme_status */
 	IO_UNIFIED_REASON_IO = 50,		/* block layer error */
 	IO_UNIFIED_REASON_METADATA = 51,	/* LBA format carries metadata */
+	IO_UNIFIED_REASON_DEVICE_OP = 52,	/* the device has no discard, no write zeroes */
 	/* network */
 	IO_UNIFIED_REASON_NO_NETDEV = 60,	/* no such interface here */
 	IO_UNIFIED_REASON_NOT_ETHERNET = 61,	/* not an Ethernet device */
@@ -148,6 +166,7 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_CTL_META = 89,	/* program moved or cut the control block */
 	IO_UNIFIED_REASON_CTL_FLAGS = 90,	/* program set unknown flags */
 	IO_UNIFIED_REASON_CTL_ALIGN = 91,	/* program wrote an unaligned offset */
+	IO_UNIFIED_REASON_HOPS = 92,		/* chain went on after max_hops reads */
 	/* streams */
 	IO_UNIFIED_REASON_FULL = 100,		/* range is full */
 	IO_UNIFIED_REASON_LIMIT = 101,		/* packet limit reached */
@@ -201,16 +220,20 @@ struct io_unified_info {
  * @net_ifindex: in: interface for the first network attachment, or 0
  * @net_rxq: in: its receive queue
  * @numa_node: in: node that the memory must be on, or -1
+ * @nr_rings: in: pairs of SQ and CQ, at most IO_UNIFIED_MAX_RINGS; 0 = 1. Each
+ *	has @sq_entries and @cq_entries
  * @reason: out: enum io_unified_reason when the call fails
  * @ctrl_off: out: where struct io_unified_ctrl is, always 0
- * @sq_off: out: where the SQ's descriptors are
- * @cq_off: out: where the CQ's entries are
+ * @sq_off: out: where the first SQ's descriptors are; those of the others
+ *	follow, @sq_entries each
+ * @cq_off: out: where the first CQ's entries are, likewise
  * @data_off: out: where the data area starts, page aligned
  * @data_size: out: bytes of the data area, a multiple of @frame_size
  * @chunk_size: out: bytes that are physically contiguous throughout the
  *	region: one DMA segment carries at least this much
  * @storage_index: out: attachment made from @nvme_fd, or -1
  * @net_index: out: attachment made from @net_ifindex, or -1
+ * @reserved0: zero
  * @reserved: zero
  *
  * The memory is pinned, and charged against RLIMIT_MEMLOCK unless the caller
@@ -240,7 +263,9 @@ struct io_unified_region_reg {
 	__u64 chunk_size;
 	__s32 storage_index;
 	__s32 net_index;
-	__u64 reserved[8];
+	__u32 nr_rings;
+	__u32 reserved0;
+	__u64 reserved[7];
 };
 
 /**
@@ -395,6 +420,9 @@ struct io_unified_detach {
  * @IO_UNIFIED_STAT_CQ_OVERFLOW: stream entries folded into a later one because
  *	the CQ was full
  * @IO_UNIFIED_STAT_BPF_RUNS: program runs
+ * @IO_UNIFIED_STAT_SQ_STALLED: times that descriptors were left in an SQ
+ *	because its CQ had no room for their completions
+ * @IO_UNIFIED_STAT_HOPS: reads that a program asked for
  * @IO_UNIFIED_STAT_MAX: room in struct io_unified_stats
  *
  * Of a stream's queue: what reached the interface = WRITTEN_PACKETS + FILTERED
@@ -424,6 +452,8 @@ enum io_unified_stat {
 	IO_UNIFIED_STAT_WRITES		= 20,
 	IO_UNIFIED_STAT_CQ_OVERFLOW	= 21,
 	IO_UNIFIED_STAT_BPF_RUNS	= 22,
+	IO_UNIFIED_STAT_SQ_STALLED	= 23,
+	IO_UNIFIED_STAT_HOPS		= 24,
 	IO_UNIFIED_STAT_MAX		= 32
 };
 
@@ -445,6 +475,38 @@ struct io_unified_stats {
 	__u64 counters[IO_UNIFIED_STAT_MAX];
 };
 
+/**
+ * struct io_unified_enter - IO_UNIFIED_ENTER
+ * @ring: in: pair of SQ and CQ
+ * @flags: in: none defined
+ * @to_submit: in: descriptors to take from the SQ, at most
+ * @min_complete: in: wait until the CQ has that many entries
+ * @timeout_nsec: in: how long to wait; 0 = for ever
+ * @submitted: out: descriptors taken
+ * @completed: out: entries in the CQ
+ * @reason: out
+ * @reserved0: zero
+ * @reserved: zero
+ *
+ * What IO_UNIFIED_CMD_RING does, without io_uring. An op lives until it is
+ * done, canceled (IO_UNIFIED_F_CANCEL) or the region goes; it does not go with
+ * the caller. Who holds the device's file may call it. Errors: -EINVAL, -ENXIO
+ * (no region), -EBUSY (another caller takes from this SQ, or its CQ is full),
+ * -ETIME, -EINTR; the latter two only if nothing was submitted.
+ */
+struct io_unified_enter {
+	__u32 ring;
+	__u32 flags;
+	__u32 to_submit;
+	__u32 min_complete;
+	__u64 timeout_nsec;
+	__u32 submitted;
+	__u32 completed;
+	__u32 reason;
+	__u32 reserved0;
+	__u64 reserved[2];
+};
+
 #define IO_UNIFIED_GET_INFO \
 	_IOR(IO_UNIFIED_MAGIC, 0x00, struct io_unified_info)
 #define IO_UNIFIED_REGISTER_REGION \
@@ -458,15 +520,47 @@ struct io_unified_stats {
 	_IOWR(IO_UNIFIED_MAGIC, 0x04, struct io_unified_detach)
 #define IO_UNIFIED_GET_STATS \
 	_IOWR(IO_UNIFIED_MAGIC, 0x05, struct io_unified_stats)
+#define IO_UNIFIED_ENTER \
+	_IOWR(IO_UNIFIED_MAGIC, 0x06, struct io_unified_enter)
 
 /* ---------------------------------------------------------- control page */
 
+/* io_unified_ring.sq_flags */
+/* nobody takes from the SQ: tell the module of what you put there */
+#define IO_UNIFIED_SQ_NEED_WAKEUP	(1u << 0)
+/* descriptors were left in the SQ because the CQ is full: reap, tell again */
+#define IO_UNIFIED_SQ_CQ_FULL		(1u << 1)
+
+/**
+ * struct io_unified_ring - the indices of an SQ and its CQ
+ * @sq_prod: descriptors put there; the application's
+ * @sq_cons: descriptors taken; the module's. A slot may be filled again once
+ *	it is behind
+ * @sq_flags: IO_UNIFIED_SQ_*; the module's. After a store to @sq_prod and a full
+ *	barrier: without IO_UNIFIED_SQ_NEED_WAKEUP a command that runs takes the
+ *	descriptor, as far as it was asked to take so many
+ * @cq_prod: entries posted; the module's
+ * @cq_cons: entries reaped; the application's
+ *
+ * An index counts entries from 0 and wraps at 2^32; entry i is at
+ * i & (entries - 1). Pair every index with acquire and release. One thread at
+ * a time puts into an SQ or reaps from a CQ; different rings share nothing.
+ * A descriptor is only taken when its CQ has room for the completion, so none
+ * is ever lost.
+ */
+struct io_unified_ring {
+	__u32 sq_prod __attribute__((aligned(64)));
+	__u32 sq_cons __attribute__((aligned(64)));
+	__u32 sq_flags;
+	__u32 cq_prod __attribute__((aligned(64)));
+	__u32 cq_cons __attribute__((aligned(64)));
+} __attribute__((aligned(64)));
+
 /**
  * struct io_unified_ctrl - the region's first page
+ * @ring: indices, @nr_rings of them
  *
- * The module writes the first block once and never reads it back. A producer
- * or consumer index counts entries from 0 and wraps at 2^32; entry i is at
- * i & (entries - 1). Pair every index with acquire and release.
+ * The module writes the first block once and never reads it back.
  */
 struct io_unified_ctrl {
 	__u32 magic;		/* IO_UNIFIED_CTRL_MAGIC */
@@ -474,17 +568,14 @@ struct io_unified_ctrl {
 	__u32 sq_entries;
 	__u32 cq_entries;
 	__u32 frame_size;
-	__u32 reserved0;
+	__u32 nr_rings;
 	__u64 sq_off;
 	__u64 cq_off;
 	__u64 data_off;
 	__u64 data_size;
 	__u8  pad0[8];
 
-	__u32 sq_prod __attribute__((aligned(64)));	/* application writes */
-	__u32 sq_cons __attribute__((aligned(64)));	/* module writes */
-	__u32 cq_prod __attribute__((aligned(64)));	/* module writes */
-	__u32 cq_cons __attribute__((aligned(64)));	/* application writes */
+	struct io_unified_ring ring[IO_UNIFIED_MAX_RINGS];
 } __attribute__((aligned(64)));
 
 /* -------------------------------------------------------------------- ops */
@@ -502,6 +593,11 @@ struct io_unified_ctrl {
 #define IO_UNIFIED_F_FUA	(1u << 5)	/* write is on the medium when done */
 #define IO_UNIFIED_F_OPCODE	(1u << 6)	/* NVMe opcode is in @nvme_opcode */
 #define IO_UNIFIED_F_CQ		(1u << 7)	/* post an entry in the region's CQ too */
+#define IO_UNIFIED_F_DISCARD	(1u << 8)	/* storage range is not needed any more */
+#define IO_UNIFIED_F_ZEROES	(1u << 9)	/* storage range reads as zeros */
+#define IO_UNIFIED_F_LINK	(1u << 10)	/* SQ: the next one waits for this one */
+#define IO_UNIFIED_F_STREAM	(1u << 11)	/* SQ: as IO_UNIFIED_CMD_STREAM, see @arg */
+#define IO_UNIFIED_F_CANCEL	(1u << 12)	/* SQ: as IO_UNIFIED_CMD_CANCEL of @arg */
 
 /**
  * struct io_unified_desc - one op
@@ -513,6 +609,8 @@ struct io_unified_ctrl {
  * @len: bytes, at most IO_UNIFIED_MAX_LEN; with F_RX the frame size
  * @ops: IO_UNIFIED_OP_*
  * @flags: IO_UNIFIED_F_*
+ * @max_hops: NVME | BPF, READ: how many more reads the program may ask for
+ *	(IO_UNIFIED_CTL_AGAIN)
  * @nvme_opcode: with F_OPCODE: an NVMe I/O command over the LBA range of
  *	@dev_offset and @len. Its last two bits say where its data goes, and
  *	F_WRITE (01), F_READ (10) or neither (00) must agree. Read, compare and
@@ -523,18 +621,30 @@ struct io_unified_ctrl {
  * @net: network attachment, or 0 where the op has none
  * @bpf: BPF attachment, or 0 where the op has none
  * @cookie: handed to the program, and back as it leaves it
+ * @arg: with BPF: io_unified_bpf_ctl.state[0]; F_STREAM: byte offset in the region
+ *	of a struct io_unified_stream; F_CANCEL: user_data of what is to end
  * @reserved: zero
  *
  * ============================  =============================================
  * ops                           flags
  * ============================  =============================================
- * NVME                          READ, WRITE [FUA], FLUSH, or OPCODE
+ * none                          CANCEL
+ * NVME                          READ, WRITE [FUA], FLUSH, DISCARD, ZEROES, or
+ *                               OPCODE
  * NVME | BPF                    READ (then BPF), WRITE [FUA] (after BPF)
  * BPF                           none
  * NETWORK                       RX
  * NETWORK | BPF                 RX
- * NETWORK | [BPF |] NVME        RX | WRITE [FUA]
+ * NETWORK | [BPF |] NVME        RX | WRITE [FUA] [STREAM]
  * ============================  =============================================
+ *
+ * DISCARD and ZEROES have no memory: @addr is 0, @len bytes from @dev_offset,
+ * which may be more than IO_UNIFIED_MAX_LEN. Where the device has no such
+ * command they fail with -EOPNOTSUPP.
+ *
+ * F_LINK makes a group of consecutive descriptors of one command or call: each
+ * starts when the one before it is done. After one that failed, fell short, or
+ * was dropped, the rest of the group ends with -ECANCELED and _REASON_LINK.
  *
  * CQE: res = bytes moved or -errno. A packet that a program drops gives 0 and
  * IO_UNIFIED_CQE_DROPPED. A packet written by NETWORK | NVME is padded with
@@ -550,13 +660,14 @@ struct io_unified_desc {
 	__u32 ops;
 	__u32 flags;
 	__u8  nvme_opcode;
-	__u8  reserved0[3];
+	__u8  max_hops;
+	__u8  reserved0[2];
 	__u16 storage;
 	__u16 net;
 	__u16 bpf;
 	__u16 reserved1;
 	__u64 cookie;
-	__u64 reserved2;
+	__u64 arg;
 };
 
 /* io_unified_cqe.flags */
@@ -581,7 +692,8 @@ struct io_unified_desc {
  *	not retry), 0 = success; passthrough only
  * @reason: enum io_unified_reason
  * @count: packets that the entry stands for; in a stream's last entry (no
- *	IO_UNIFIED_CQE_MORE) the packets on storage in all
+ *	IO_UNIFIED_CQE_MORE) the packets on storage in all; of a read with BPF
+ *	the reads that were done
  * @cookie: as the program left it; in a stream's last entry the packets that
  *	were received
  */
@@ -710,12 +822,46 @@ struct io_unified_cancel {
 	__u32 reserved;
 };
 
+/* io_unified_ring_cmd.flags */
+/* complete when the descriptors are taken, not when they are done */
+#define IO_UNIFIED_RING_SUBMIT	(1u << 0)
+
+/**
+ * struct io_unified_ring_cmd - the command bytes of CMD_RING (SQE of 64 bytes)
+ * @nr: descriptors to take, at most; 0 = what is in the SQ now
+ * @ring: pair of SQ and CQ
+ * @flags: IO_UNIFIED_RING_*
+ * @reserved: zero
+ *
+ * Takes descriptors from the SQ as long as the CQ has room for their
+ * completions, and starts them. Each completes in the CQ, one that is refused
+ * too. CQE: res = how many were taken, when all of them are done (or, with
+ * RING_SUBMIT, at once). -EBUSY: none could be taken because the CQ is full
+ * (_REASON_CQ_FULL) or another command takes from the same SQ (_REASON_RING_BUSY).
+ * With @nr 1 there is one CQE for each descriptor.
+ */
+struct io_unified_ring_cmd {
+	__u32 nr;
+	__u16 ring;
+	__u16 flags;
+	__u64 reserved;
+};
+
 /* sqe->cmd_op */
 #define IO_UNIFIED_CMD_OP	_IOW(IO_UNIFIED_MAGIC, 0x40, struct io_unified_cmd)
+#define IO_UNIFIED_CMD_RING	_IOW(IO_UNIFIED_MAGIC, 0x41, struct io_unified_ring_cmd)
 #define IO_UNIFIED_CMD_STREAM	_IOW(IO_UNIFIED_MAGIC, 0x42, struct io_unified_cmd)
 #define IO_UNIFIED_CMD_CANCEL	_IOW(IO_UNIFIED_MAGIC, 0x43, struct io_unified_cancel)
 
 /* -------------------------------------------------------------------- BPF */
+
+/* io_unified_bpf_ctl.flags */
+/*
+ * After a storage read, with XDP_PASS: read again, @len bytes from @dev_offset to
+ * where this read went, and run me again. At most desc.max_hops times; @len may
+ * not be more than desc.len, and the range lies in the attachment's window.
+ */
+#define IO_UNIFIED_CTL_AGAIN	(1u << 0)
 
 /**
  * struct io_unified_bpf_ctl - the 64 bytes at data_meta, in and out
@@ -733,7 +879,8 @@ struct io_unified_cancel {
  * @storage: in: desc.storage; out: storage attachment to write to. In a
  *	stream, every attachment has its own append position
  * @net: in: desc.net
- * @reserved: in: zero, ignored on return
+ * @state: the program's own: desc.arg and 0 at first, kept from one read of a
+ *	chain to the next
  *
  * In a stream, @dev_offset is the next append position of desc.storage. Left
  * as it is, the packet is appended to @storage; changed, it is placed there
@@ -750,7 +897,7 @@ struct io_unified_bpf_ctl {
 	__u32 queue;
 	__u16 storage;
 	__u16 net;
-	__u64 reserved[2];
+	__u64 state[2];
 };
 
 #ifdef __cplusplus

@@ -98,6 +98,7 @@ enum iou_memory {
  * @frame_size: bytes of a frame, a power of two; 0 = 4096
  * @sq_entries: descriptors of the region's SQ; 0 = 64
  * @cq_entries: entries of the region's CQ; 0 = 1024
+ * @rings: pairs of SQ and CQ, one for each thread that uses them; 0 = 1
  * @flags: IOU_REGION_*
  * @numa_node: with IOU_REGION_NUMA
  * @ring: the io_uring that will send commands, or NULL: see iou_attach_ring()
@@ -112,6 +113,7 @@ struct iou_region_params {
 	unsigned int frame_size;
 	unsigned int sq_entries;
 	unsigned int cq_entries;
+	unsigned int rings;
 	unsigned int flags;
 	int numa_node;
 	const struct io_uring *ring;
@@ -128,11 +130,12 @@ struct iou_region_params {
  * @frames: frames in the data area
  * @sq_entries: descriptors of the SQ
  * @cq_entries: entries of the CQ
+ * @rings: pairs of SQ and CQ
  * @base: start of the region in this process
  * @size: bytes of the region
  * @ctrl: control page
- * @sq: the SQ's descriptors
- * @cq: the CQ's entries
+ * @sq: the first SQ's descriptors
+ * @cq: the first CQ's entries
  * @data_off: byte offset of the first frame
  * @data_size: bytes of all frames
  * @chunk_size: bytes that are physically contiguous throughout
@@ -147,6 +150,7 @@ struct iou_region {
 	unsigned int frames;
 	unsigned int sq_entries;
 	unsigned int cq_entries;
+	unsigned int rings;
 	unsigned char *base;
 	size_t size;
 	struct io_unified_ctrl *ctrl;
@@ -302,6 +306,71 @@ int iou_detach(struct iou_region *r, unsigned int kind, unsigned int index);
 int iou_get_stats(struct iou_region *r, unsigned int kind, unsigned int index,
 		  struct io_unified_stats *out);
 
+/* -------------------------------------------------------------- descriptors */
+
+/*
+ * The iou_desc_*() functions fill a descriptor, wherever it is: of an SQE
+ * (iou_prep_op(), below) or of an SQ of the region (<iounified_ring.h>). What
+ * they do not name is zero afterwards.
+ */
+
+/**
+ * iou_desc_op() - any op
+ * @d: descriptor
+ * @ops: IO_UNIFIED_OP_*
+ * @flags: IO_UNIFIED_F_*
+ * @addr: byte offset in the region
+ * @len: bytes
+ */
+static inline void iou_desc_op(struct io_unified_desc *d, uint32_t ops,
+			       uint32_t flags, uint64_t addr, uint32_t len)
+{
+	uint64_t *word = (uint64_t *)(void *)d;
+	unsigned int i;
+
+	/* by hand: one in an SQE reaches past what an SQE is declared with */
+	for (i = 0; i < sizeof(*d) / sizeof(*word); i++)
+		word[i] = 0;
+	d->addr = addr;
+	d->len = len;
+	d->ops = ops;
+	d->flags = flags;
+}
+
+/**
+ * iou_desc_storage() - a transfer between storage and region
+ * @d: descriptor
+ * @flags: IO_UNIFIED_F_READ or _WRITE, and modifiers
+ * @storage: storage attachment
+ * @addr: byte offset in the region
+ * @len: bytes
+ * @dev_offset: byte offset in the attachment's window
+ */
+static inline void iou_desc_storage(struct io_unified_desc *d, uint32_t flags,
+				    unsigned int storage, uint64_t addr,
+				    uint32_t len, uint64_t dev_offset)
+{
+	iou_desc_op(d, IO_UNIFIED_OP_NVME, flags, addr, len);
+	d->storage = (uint16_t)storage;
+	d->dev_offset = dev_offset;
+}
+
+/**
+ * iou_desc_rx() - receive one packet
+ * @d: descriptor
+ * @r: region
+ * @net: network attachment
+ * @frame: number of the frame, the op's until it completes
+ */
+static inline void iou_desc_rx(struct io_unified_desc *d,
+			       const struct iou_region *r, unsigned int net,
+			       unsigned int frame)
+{
+	iou_desc_op(d, IO_UNIFIED_OP_NETWORK, IO_UNIFIED_F_RX,
+		    iou_frame_addr(r, frame), r->frame_size);
+	d->net = (uint16_t)net;
+}
+
 /* --------------------------------------------------------------------- SQEs */
 
 /*
@@ -351,10 +420,7 @@ static inline struct io_unified_desc *iou_prep_op(struct io_uring_sqe *sqe,
 	struct io_unified_cmd *cmd = (struct io_unified_cmd *)iou_prep_cmd(
 		sqe, r, IO_UNIFIED_CMD_OP);
 
-	cmd->desc.addr = addr;
-	cmd->desc.len = len;
-	cmd->desc.ops = ops;
-	cmd->desc.flags = flags;
+	iou_desc_op(&cmd->desc, ops, flags, addr, len);
 	return &cmd->desc;
 }
 
@@ -397,6 +463,46 @@ iou_prep_write(struct io_uring_sqe *sqe, const struct iou_region *r,
 {
 	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NVME,
 						IO_UNIFIED_F_WRITE, addr, len);
+
+	d->storage = (uint16_t)storage;
+	d->dev_offset = dev_offset;
+	return d;
+}
+
+/**
+ * iou_prep_discard() - tell the device that a range is not needed any more
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @storage: storage attachment
+ * @len: bytes
+ * @dev_offset: byte offset in the attachment's window
+ */
+static inline struct io_unified_desc *
+iou_prep_discard(struct io_uring_sqe *sqe, const struct iou_region *r,
+		 unsigned int storage, uint32_t len, uint64_t dev_offset)
+{
+	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NVME,
+						IO_UNIFIED_F_DISCARD, 0, len);
+
+	d->storage = (uint16_t)storage;
+	d->dev_offset = dev_offset;
+	return d;
+}
+
+/**
+ * iou_prep_zeroes() - make a range read as zeros
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @storage: storage attachment
+ * @len: bytes
+ * @dev_offset: byte offset in the attachment's window
+ */
+static inline struct io_unified_desc *
+iou_prep_zeroes(struct io_uring_sqe *sqe, const struct iou_region *r,
+		unsigned int storage, uint32_t len, uint64_t dev_offset)
+{
+	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NVME,
+						IO_UNIFIED_F_ZEROES, 0, len);
 
 	d->storage = (uint16_t)storage;
 	d->dev_offset = dev_offset;
@@ -572,6 +678,19 @@ static inline void iou_desc_set_cookie(struct io_unified_desc *d,
 }
 
 /**
+ * iou_desc_set_chain() - let the program ask for more reads
+ * @d: descriptor of a read with a program
+ * @max_hops: how many more, at most
+ * @arg: io_unified_bpf_ctl.state[0] of the first run
+ */
+static inline void iou_desc_set_chain(struct io_unified_desc *d,
+				      unsigned int max_hops, uint64_t arg)
+{
+	d->max_hops = (uint8_t)max_hops;
+	d->arg = arg;
+}
+
+/**
  * iou_desc_set_fua() - let a write complete when it is on the medium
  * @d: descriptor of a write
  */
@@ -673,8 +792,8 @@ static inline struct iou_result iou_submit_and_wait(struct io_uring *ring)
  */
 static inline unsigned int iou_cq_ready(const struct iou_region *r)
 {
-	return __atomic_load_n(&r->ctrl->cq_prod, __ATOMIC_ACQUIRE) -
-	       r->ctrl->cq_cons;
+	return __atomic_load_n(&r->ctrl->ring[0].cq_prod, __ATOMIC_ACQUIRE) -
+	       r->ctrl->ring[0].cq_cons;
 }
 
 /**
@@ -687,7 +806,7 @@ static inline struct io_unified_cqe *iou_cq_peek(const struct iou_region *r)
 {
 	if (!iou_cq_ready(r))
 		return NULL;
-	return &r->cq[r->ctrl->cq_cons & (r->cq_entries - 1)];
+	return &r->cq[r->ctrl->ring[0].cq_cons & (r->cq_entries - 1)];
 }
 
 /**
@@ -697,8 +816,9 @@ static inline struct io_unified_cqe *iou_cq_peek(const struct iou_region *r)
  */
 static inline void iou_cq_advance(const struct iou_region *r, unsigned int nr)
 {
-	__atomic_store_n(&r->ctrl->cq_cons, r->ctrl->cq_cons + nr,
-			 __ATOMIC_RELEASE);
+	struct io_unified_ring *ring = &r->ctrl->ring[0];
+
+	__atomic_store_n(&ring->cq_cons, ring->cq_cons + nr, __ATOMIC_RELEASE);
 }
 
 /**
@@ -709,11 +829,11 @@ static inline void iou_cq_advance(const struct iou_region *r, unsigned int nr)
  *
  * Give them back afterwards with iou_cq_advance().
  */
-#define iou_for_each_cqe(r, head, cqe)                                         \
-	for ((head) = (r)->ctrl->cq_cons;                                      \
-	     (head) !=                                                         \
-		     __atomic_load_n(&(r)->ctrl->cq_prod, __ATOMIC_ACQUIRE) && \
-	     ((cqe) = &(r)->cq[(head) & ((r)->cq_entries - 1)], 1);            \
+#define iou_for_each_cqe(r, head, cqe)                              \
+	for ((head) = (r)->ctrl->ring[0].cq_cons;                   \
+	     (head) != __atomic_load_n(&(r)->ctrl->ring[0].cq_prod, \
+				       __ATOMIC_ACQUIRE) &&         \
+	     ((cqe) = &(r)->cq[(head) & ((r)->cq_entries - 1)], 1); \
 	     (head)++)
 
 /* -------------------------------------------------------------------- words */
@@ -807,5 +927,6 @@ int iou_xdp_from_cbpf(const struct sock_filter *filter, size_t nr_filter,
 #endif
 
 #include <iounified_recording.h>
+#include <iounified_ring.h>
 
 #endif /* IOUNIFIED_H */

@@ -35,10 +35,11 @@ static size_t page_align(size_t n)
 static int wanted_size(struct iou_region *r, const struct iou_region_params *p,
 		       const struct io_unified_region_reg *reg, size_t *size)
 {
-	size_t rings =
-		page_align(IO_UNIFIED_CTRL_SIZE) +
-		page_align(reg->sq_entries * sizeof(struct io_unified_desc)) +
-		page_align(reg->cq_entries * sizeof(struct io_unified_cqe));
+	size_t rings = page_align(IO_UNIFIED_CTRL_SIZE) +
+		       page_align((size_t)reg->nr_rings * reg->sq_entries *
+				  sizeof(struct io_unified_desc)) +
+		       page_align((size_t)reg->nr_rings * reg->cq_entries *
+				  sizeof(struct io_unified_cqe));
 	size_t data;
 
 	if (!p->frames)
@@ -112,6 +113,7 @@ static void publish(struct iou_region *r,
 	r->cq = iou_region_ptr(r, reg->cq_off);
 	r->sq_entries = reg->sq_entries;
 	r->cq_entries = reg->cq_entries;
+	r->rings = reg->nr_rings;
 	r->frame_size = reg->frame_size;
 	r->frames = (unsigned int)(reg->data_size / reg->frame_size);
 	r->data_off = reg->data_off;
@@ -127,6 +129,7 @@ int iou_region_init(struct iou_region *r, int fd,
 	struct io_unified_region_reg reg = {
 		.sq_entries = p->sq_entries ? p->sq_entries : 64,
 		.cq_entries = p->cq_entries ? p->cq_entries : 1024,
+		.nr_rings = p->rings ? p->rings : 1,
 		.frame_size = p->frame_size ? p->frame_size : 4096,
 		.uring_fd = p->ring ? p->ring->ring_fd : -1,
 		.nvme_fd = -1,

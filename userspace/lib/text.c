@@ -54,6 +54,14 @@ static const char *const reasons[] = {
 		"the region or the attachment is going away: nothing can be started on it",
 	[IO_UNIFIED_REASON_CANCELED] =
 		"cancelled on request, or because the io_uring or its task ended",
+	[IO_UNIFIED_REASON_RING] =
+		"the region has no such ring: ask for more of them in iou_region_params.rings",
+	[IO_UNIFIED_REASON_RING_BUSY] =
+		"another caller takes from this ring: give each thread a ring of its own",
+	[IO_UNIFIED_REASON_LINK] =
+		"the op before it in its group failed: see its completion",
+	[IO_UNIFIED_REASON_IOPOLL] =
+		"this cannot come from an io_uring with IORING_SETUP_IOPOLL: use another ring",
 	[IO_UNIFIED_REASON_BAD_FD] =
 		"the file descriptor is closed or of another kind: check it",
 	[IO_UNIFIED_REASON_NOT_BLOCK] =
@@ -78,6 +86,8 @@ static const char *const reasons[] = {
 		"the block layer reported an error: see the kernel log",
 	[IO_UNIFIED_REASON_METADATA] =
 		"the namespace's LBA format carries metadata: format it without",
+	[IO_UNIFIED_REASON_DEVICE_OP] =
+		"the device has no such command (discard, write zeroes): write zeros instead",
 	[IO_UNIFIED_REASON_NO_NETDEV] =
 		"there is no such interface in this network namespace: see 'ip link'",
 	[IO_UNIFIED_REASON_NOT_ETHERNET] =
@@ -131,6 +141,8 @@ static const char *const reasons[] = {
 		"the BPF program set unknown flags in ctl->flags",
 	[IO_UNIFIED_REASON_CTL_ALIGN] =
 		"the BPF program wrote an offset that is not a multiple of the block size: align ctl->dev_offset",
+	[IO_UNIFIED_REASON_HOPS] =
+		"the BPF program asked for more reads than allowed: raise max_hops, or see that the chain ends",
 	[IO_UNIFIED_REASON_FULL] = "the storage range is full",
 	[IO_UNIFIED_REASON_LIMIT] = "the packet limit is reached",
 	[IO_UNIFIED_REASON_LAYOUT] =
@@ -170,13 +182,26 @@ static const char *const stats[] = {
 	[IO_UNIFIED_STAT_WRITES] = "writes",
 	[IO_UNIFIED_STAT_CQ_OVERFLOW] = "cq_overflow",
 	[IO_UNIFIED_STAT_BPF_RUNS] = "bpf_runs",
+	[IO_UNIFIED_STAT_SQ_STALLED] = "sq_stalled",
+	[IO_UNIFIED_STAT_HOPS] = "hops",
 };
 
 /* by bit */
 static const char *const features[] = {
-	"user_memory", "module_memory", "module_fixed_buf", "nvme_passthrough",
-	"bio",	       "xsk",		"rx_handler",	    "bpf",
-	"stream",      "uring_cancel",
+	"user_memory",
+	"module_memory",
+	"module_fixed_buf",
+	"nvme_passthrough",
+	"bio",
+	"xsk",
+	"rx_handler",
+	"bpf",
+	"stream",
+	"uring_cancel",
+	"rings",
+	"iopoll",
+	"chain",
+	"kfuncs",
 };
 
 static const char *const memories[] = {

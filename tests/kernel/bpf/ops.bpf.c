@@ -103,8 +103,8 @@ int set(struct xdp_md *ctx)
 		ctl->orig_len = ~0u;
 		ctl->ifindex = ~0u;
 		ctl->queue = ~0u;
-		ctl->reserved[0] = ~0ull;
-		ctl->reserved[1] = ~0ull;
+		ctl->state[0] = ~0ull;
+		ctl->state[1] = ~0ull;
 	}
 	return c->verdict;
 }
