@@ -71,6 +71,18 @@ void iou_op_drop(struct iou_op *op)
 	iou_op_release(op);
 }
 
+/* Packets, or reads of a chain */
+static u64 iou_op_count(const struct iou_op *op)
+{
+	const u32 chain = IO_UNIFIED_OP_NVME | IO_UNIFIED_OP_BPF;
+
+	if (op->done & IO_UNIFIED_OP_NETWORK)
+		return 1;
+	if (op->d.ops == chain && (op->d.flags & IO_UNIFIED_F_READ))
+		return op->hops + 1;
+	return 0;
+}
+
 /* One op is over, in any context. @error 0: op->len is the result. */
 static void iou_op_finish(struct iou_op *op, int error)
 {
@@ -95,9 +107,7 @@ static void iou_op_finish(struct iou_op *op, int error)
 			.verdict = op->verdict,
 			.nvme_status = op->io.nvme_status,
 			.reason = op->reason,
-			.count = op->done & IO_UNIFIED_OP_NETWORK ? 1 :
-				 op->done & IO_UNIFIED_OP_BPF ? op->hops + 1 :
-								0,
+			.count = iou_op_count(op),
 			.cookie = op->cookie,
 		};
 
