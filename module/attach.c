@@ -13,6 +13,7 @@
 
 #include "attach.h"
 #include "bpf.h"
+#include "defer.h"
 #include "net.h"
 #include "storage.h"
 #include "waiting.h"
@@ -114,21 +115,21 @@ void *iou_uring_identity(int fd, u16 *reason)
 	return ctx;
 }
 
-bool iou_ring_linked(const struct iou_region *r, const void *ring)
+struct iou_link *iou_ring_link(struct iou_region *r, const void *ring)
 {
 	int i;
 
 	for (i = 0; i < IOU_MAX_LINKS; i++)
-		if (READ_ONCE(r->links[i]) == ring)
-			return true;
-	return false;
+		if (READ_ONCE(r->links[i].ring) == ring)
+			return &r->links[i];
+	return NULL;
 }
 
 static int iou_ring_attach(struct iou_region *r, struct io_unified_attach *arg)
 {
+	struct iou_link *free;
 	u16 reason = 0;
 	void *ring;
-	int i;
 
 	if (arg->flags) {
 		arg->reason = IO_UNIFIED_REASON_FLAGS;
@@ -139,19 +140,17 @@ static int iou_ring_attach(struct iou_region *r, struct io_unified_attach *arg)
 		arg->reason = reason;
 		return reason == IO_UNIFIED_REASON_BAD_FD ? -EBADF : -EINVAL;
 	}
-	if (iou_ring_linked(r, ring)) {
+	if (iou_ring_link(r, ring)) {
 		arg->reason = IO_UNIFIED_REASON_QUEUE_BUSY;
 		return -EEXIST;
 	}
-	for (i = 0; i < IOU_MAX_LINKS; i++)
-		if (!r->links[i])
-			break;
-	if (i == IOU_MAX_LINKS) {
+	free = iou_ring_link(r, NULL);
+	if (!free) {
 		arg->reason = IO_UNIFIED_REASON_TABLE_FULL;
 		return -ENOSPC;
 	}
-	WRITE_ONCE(r->links[i], ring);
-	arg->index = i;
+	WRITE_ONCE(free->ring, ring);
+	arg->index = free - r->links;
 	return 0;
 }
 
@@ -234,6 +233,7 @@ static void iou_att_unpublish(struct iou_region *r, struct iou_att *att)
 	/* Pairs with the barrier of who takes one up late: iou_stream_lane(). */
 	smp_mb();
 	iou_cancel_att(att);
+	iou_defer_flush(r->file);
 	if (att->ops->stop)
 		att->ops->stop(att);
 }
@@ -270,11 +270,11 @@ int iou_detach(struct iou_region *r, struct io_unified_detach *arg)
 		return -EINVAL;
 	}
 	if (arg->kind == IO_UNIFIED_KIND_RING) {
-		if (arg->index >= IOU_MAX_LINKS || !r->links[arg->index]) {
+		if (arg->index >= IOU_MAX_LINKS || !r->links[arg->index].ring) {
 			arg->reason = IO_UNIFIED_REASON_INDEX;
 			return -ENOENT;
 		}
-		WRITE_ONCE(r->links[arg->index], NULL);
+		WRITE_ONCE(r->links[arg->index].ring, NULL);
 		return 0;
 	}
 	if (!iou_att_table(r, arg->kind)) {

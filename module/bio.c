@@ -54,6 +54,12 @@ static void iou_bio_start(struct iou_io *io, bool nowait)
 	case IOU_IO_FLUSH:
 		opf = REQ_OP_WRITE | REQ_PREFLUSH;
 		break;
+	case IOU_IO_DISCARD:
+		opf = REQ_OP_DISCARD;
+		break;
+	case IOU_IO_ZEROES:
+		opf = REQ_OP_WRITE_ZEROES;
+		break;
 	default:
 		opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
 		if (io->fua)
@@ -61,13 +67,16 @@ static void iou_bio_start(struct iou_io *io, bool nowait)
 	}
 	if (nowait)
 		opf |= REQ_NOWAIT;
+	if (io->poll && io->nr_bvec && st->pollable)
+		opf |= REQ_POLLED;
 
 	bio_init(bio, st->bdev, NULL, 0, opf);
 	bio->bi_end_io = iou_bio_end;
-	if (io->op != IOU_IO_FLUSH) {
+	if (io->nr_bvec)
 		iou_bio_set_mem(bio, io, 0, io->len);
-		bio->bi_iter.bi_sector = (st->start + io->pos) >> SECTOR_SHIFT;
-	}
+	else
+		bio->bi_iter.bi_size = io->len;
+	bio->bi_iter.bi_sector = (st->start + io->pos) >> SECTOR_SHIFT;
 	submit_bio(bio);
 }
 
@@ -79,7 +88,7 @@ static void iou_bio_retry(struct work_struct *work)
 int iou_bio_submit(struct iou_io *io, bool nowait)
 {
 	/* A flush waits for a flush before it: there is no asking not to. */
-	if (nowait && (io->op == IOU_IO_FLUSH || !bdev_nowait(io->st->bdev)))
+	if (nowait && (!io->nr_bvec || !bdev_nowait(io->st->bdev)))
 		return -EAGAIN;
 	iou_bio_start(io, nowait);
 	return 0;

@@ -89,15 +89,17 @@ int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason)
 	run->data = xdp.data;
 	run->len = xdp.data_end - xdp.data;
 
+	if (run->ctl.flags & ~run->allowed) {
+		*reason = IO_UNIFIED_REASON_CTL_FLAGS;
+		return -EINVAL;
+	}
+	if (run->ctl.flags & IO_UNIFIED_CTL_AGAIN)
+		return 0;
 	/* Left as it was, all that head and tail leave is kept. */
 	if (run->ctl.len == len)
 		run->ctl.len = run->len;
 	if (run->ctl.len > run->len) {
 		*reason = IO_UNIFIED_REASON_CTL_LEN;
-		return -EINVAL;
-	}
-	if (run->ctl.flags) {
-		*reason = IO_UNIFIED_REASON_CTL_FLAGS;
 		return -EINVAL;
 	}
 	return 0;

@@ -24,8 +24,9 @@ static inline struct iou_prog *iou_att_prog(struct iou_att *att)
  * @data: in and out: the first byte of data
  * @len: in and out: bytes of data
  * @dev: device that the data came from, or NULL
+ * @allowed: flags that the program may set, IO_UNIFIED_CTL_*
  * @ctl: in and out: the control block, @start + 64 <= @data. Out, its len is
- *	the bytes to keep, at most @len
+ *	the bytes to keep, at most @len; with IO_UNIFIED_CTL_AGAIN, to read
  * @verdict: out: what the program returned
  */
 struct iou_bpf_run {
@@ -34,6 +35,7 @@ struct iou_bpf_run {
 	u8 *data;
 	u32 len;
 	struct net_device *dev;
+	u32 allowed;
 	struct io_unified_bpf_ctl ctl;
 	u32 verdict;
 };

@@ -5,13 +5,13 @@
 #include "desc.h"
 
 #define IOU_OPS (IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME)
-#define IOU_FLAGS                                                      \
-	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FLUSH | \
-	 IO_UNIFIED_F_RX | IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE |    \
-	 IO_UNIFIED_F_CQ)
-#define IOU_DIRECTIONS                                                 \
-	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FLUSH | \
-	 IO_UNIFIED_F_RX)
+#define IOU_DIRECTIONS                                                  \
+	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FLUSH |  \
+	 IO_UNIFIED_F_RX | IO_UNIFIED_F_DISCARD | IO_UNIFIED_F_ZEROES | \
+	 IO_UNIFIED_F_CANCEL)
+#define IOU_FLAGS                                                  \
+	(IOU_DIRECTIONS | IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE | \
+	 IO_UNIFIED_F_CQ | IO_UNIFIED_F_LINK | IO_UNIFIED_F_STREAM)
 
 static int iou_desc_refuse(u16 *reason, u16 why)
 {
@@ -31,10 +31,19 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 		       (!dir || dir == IO_UNIFIED_F_READ ||
 			dir == IO_UNIFIED_F_WRITE);
 
+	if ((flags & IO_UNIFIED_F_STREAM) &&
+	    (!(ops & IO_UNIFIED_OP_NETWORK) || !(ops & IO_UNIFIED_OP_NVME) ||
+	     (flags & IO_UNIFIED_F_LINK)))
+		return false;
+
 	switch (ops) {
+	case 0:
+		return dir == IO_UNIFIED_F_CANCEL;
 	case IO_UNIFIED_OP_NVME:
 		return dir == IO_UNIFIED_F_READ || dir == IO_UNIFIED_F_WRITE ||
-		       dir == IO_UNIFIED_F_FLUSH;
+		       dir == IO_UNIFIED_F_FLUSH ||
+		       dir == IO_UNIFIED_F_DISCARD ||
+		       dir == IO_UNIFIED_F_ZEROES;
 	case IO_UNIFIED_OP_NVME | IO_UNIFIED_OP_BPF:
 		return dir == IO_UNIFIED_F_READ || dir == IO_UNIFIED_F_WRITE;
 	case IO_UNIFIED_OP_BPF:
@@ -50,24 +59,36 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 	}
 }
 
-int iou_desc_check(const struct io_unified_desc *d, bool stream, u16 *reason)
+/* Is there anything in a field that nobody reads? It may mean something one day. */
+static bool iou_desc_unread(const struct io_unified_desc *d)
 {
-	if (memchr_inv(d->reserved0, 0, sizeof(d->reserved0)) || d->reserved1 ||
-	    d->max_hops || d->arg)
+	const u32 chain = IO_UNIFIED_OP_NVME | IO_UNIFIED_OP_BPF;
+
+	if (!(d->ops & IO_UNIFIED_OP_NVME) && (d->storage || d->dev_offset))
+		return true;
+	if (!(d->ops & IO_UNIFIED_OP_NETWORK) && d->net)
+		return true;
+	if (!(d->ops & IO_UNIFIED_OP_BPF) && d->bpf)
+		return true;
+	if (!(d->flags & IO_UNIFIED_F_OPCODE) && d->nvme_opcode)
+		return true;
+	if (!(d->ops & IO_UNIFIED_OP_BPF) &&
+	    !(d->flags & (IO_UNIFIED_F_STREAM | IO_UNIFIED_F_CANCEL)) && d->arg)
+		return true;
+	return d->max_hops &&
+	       (d->ops != chain || !(d->flags & IO_UNIFIED_F_READ));
+}
+
+int iou_desc_check(const struct io_unified_desc *d, u16 *reason)
+{
+	if (d->reserved0[0] || d->reserved0[1] || d->reserved1)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_RESERVED);
 	if (d->flags & ~IOU_FLAGS)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_FLAGS);
 	if ((d->ops & ~IOU_OPS) || !iou_desc_combines(d->ops, d->flags))
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_OPS);
-	/* What nobody reads must be zero: it may mean something one day. */
-	if ((!(d->ops & IO_UNIFIED_OP_NVME) && (d->storage || d->dev_offset)) ||
-	    (!(d->ops & IO_UNIFIED_OP_NETWORK) && d->net) ||
-	    (!(d->ops & IO_UNIFIED_OP_BPF) && d->bpf) ||
-	    (!(d->flags & IO_UNIFIED_F_OPCODE) && d->nvme_opcode))
+	if (iou_desc_unread(d))
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_RESERVED);
-	if (stream && (!(d->ops & IO_UNIFIED_OP_NETWORK) ||
-		       !(d->ops & IO_UNIFIED_OP_NVME)))
-		return iou_desc_refuse(reason, IO_UNIFIED_REASON_OPS);
 	return 0;
 }
 
@@ -77,13 +98,21 @@ int iou_desc_check_mem(const struct iou_region *r,
 	u64 start = d->addr, end;
 	u32 mask = iou_frame_size(r) - 1;
 
-	if (d->len > IO_UNIFIED_MAX_LEN)
-		return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
-	if (d->flags & IO_UNIFIED_F_FLUSH) {
+	if (d->flags & (IO_UNIFIED_F_FLUSH | IO_UNIFIED_F_CANCEL)) {
 		if (d->addr || d->len || d->dev_offset)
 			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
 		return 0;
 	}
+	if (d->flags & (IO_UNIFIED_F_DISCARD | IO_UNIFIED_F_ZEROES)) {
+		if (d->addr)
+			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
+		/* The result is a signed number of bytes. */
+		if (!d->len || d->len > S32_MAX)
+			return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
+		return 0;
+	}
+	if (d->len > IO_UNIFIED_MAX_LEN)
+		return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
 	if ((d->flags & IO_UNIFIED_F_OPCODE) &&
 	    !(d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE))) {
 		/* No data: the length, if any, only counts blocks. */

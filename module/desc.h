@@ -6,7 +6,11 @@
 #include "iou.h"
 
 /* Combination of ops and flags, reserved fields. 0, or -errno and *reason. */
-int iou_desc_check(const struct io_unified_desc *d, bool stream, u16 *reason);
+int iou_desc_check(const struct io_unified_desc *d, u16 *reason);
+/* Flags that only make sense in an SQ */
+#define IOU_DESC_SQ_ONLY \
+	(IO_UNIFIED_F_LINK | IO_UNIFIED_F_STREAM | IO_UNIFIED_F_CANCEL)
+
 /* Its bytes of the region. The same. */
 int iou_desc_check_mem(const struct iou_region *r,
 		       const struct io_unified_desc *d, u16 *reason);

@@ -15,6 +15,7 @@
 #include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
 #include <linux/rcupdate.h>
@@ -118,7 +119,36 @@ struct iou_mem {
 int iou_mem_init(struct iou_mem *mem, struct io_unified_region_reg *reg);
 void iou_mem_exit(struct iou_mem *mem);
 
+/* ------------------------------------------------------------ ops at hand */
+
+/**
+ * struct iou_pool - ops that wait to be used again
+ * @busy: somebody takes one
+ * @nr: ops that belong to the pool
+ * @ready: ops to take
+ * @back: ops that came back, from any context
+ */
+struct iou_pool {
+	unsigned long busy;
+	u32 nr;
+	struct llist_node *ready;
+	struct llist_head back ____cacheline_aligned_in_smp;
+};
+
 /* ------------------------------------------------------ file and region */
+
+/**
+ * struct iou_defer - ops whose next stage is their submitter's task to do
+ * @lock: @ops, and the pdu of their commands; _irqsave
+ * @ops: the ops
+ *
+ * One for each io_uring that is linked. It is the file's, since the task work
+ * of a command may come when the region is gone.
+ */
+struct iou_defer {
+	spinlock_t lock; /* see above */
+	struct list_head ops;
+} ____cacheline_aligned_in_smp;
 
 struct iou_file {
 	struct mutex lock; /* region, attachments */
@@ -127,12 +157,18 @@ struct iou_file {
 	spinlock_t wait_lock; /* waiting, and each op's way out of it */
 	struct list_head waiting; /* rx ops and streams: long-lived */
 	struct delayed_work watch; /* looks where io_uring does not tell */
+	struct iou_defer defer[IOU_MAX_LINKS];
 };
 
 /**
  * struct iou_pair - an SQ and its CQ
  * @region: the region
  * @ctrl: indices, shared with the application
+ * @sqes: descriptors of the SQ, shared with the application
+ * @busy: somebody takes from the SQ
+ * @sq_mask: how many, less 1
+ * @sq_cons: our index, of which the application sees a copy; who is @busy
+ * @pool: ops
  * @wait: callers of IO_UNIFIED_ENTER
  * @lock: @cq_prod, @cq_reserved; _irqsave
  * @cqes: entries of the CQ
@@ -143,6 +179,11 @@ struct iou_file {
 struct iou_pair {
 	struct iou_region *region;
 	struct io_unified_ring *ctrl;
+	struct io_unified_desc *sqes;
+	unsigned long busy;
+	u32 sq_mask;
+	u32 sq_cons;
+	struct iou_pool pool;
 	wait_queue_head_t wait;
 	spinlock_t lock ____cacheline_aligned_in_smp; /* see above */
 	struct io_unified_cqe *cqes;
@@ -151,8 +192,19 @@ struct iou_pair {
 	u32 cq_reserved;
 } ____cacheline_aligned_in_smp;
 
+/**
+ * struct iou_link - an io_uring that may send commands
+ * @ring: its identity, or NULL
+ * @pool: ops of its commands
+ */
+struct iou_link {
+	void *ring;
+	struct iou_pool pool;
+} ____cacheline_aligned_in_smp;
+
 struct iou_region {
 	struct iou_file *file;
+	struct rcu_head rcu;
 	struct percpu_ref refs;
 	struct completion drained;
 	struct iou_mem mem;
@@ -169,11 +221,10 @@ struct iou_region {
 	u32 frame_shift;
 	u32 nr_frames;
 	struct list_head atts; /* all attachments; iou_file.lock */
-	void *links[IOU_MAX_LINKS]; /* identities of io_urings */
+	struct iou_link links[IOU_MAX_LINKS];
 	struct iou_att __rcu *storage[IOU_MAX_ATTACHMENTS];
 	struct iou_att __rcu *net[IOU_MAX_ATTACHMENTS];
 	struct iou_att __rcu *bpf[IOU_MAX_ATTACHMENTS];
-	struct rcu_head rcu;
 };
 
 static inline u32 iou_frame_size(const struct iou_region *r)

@@ -9,10 +9,12 @@
 #include "attach.h"
 #include "compat/compat.h"
 #include "cq.h"
+#include "defer.h"
 #include "main.h"
 #include "net.h"
-#include "op.h"
+#include "pool.h"
 #include "region.h"
+#include "ring.h"
 #include "uring.h"
 #include "waiting.h"
 
@@ -24,7 +26,8 @@ static u64 iou_features(void)
 		IO_UNIFIED_FEAT_MODULE_FIXED_BUF |
 		IO_UNIFIED_FEAT_NVME_PASSTHROUGH | IO_UNIFIED_FEAT_BIO |
 		IO_UNIFIED_FEAT_RX_HANDLER | IO_UNIFIED_FEAT_BPF |
-		IO_UNIFIED_FEAT_STREAM;
+		IO_UNIFIED_FEAT_STREAM | IO_UNIFIED_FEAT_RINGS |
+		IO_UNIFIED_FEAT_IOPOLL | IO_UNIFIED_FEAT_CHAIN;
 
 	if (IS_ENABLED(CONFIG_XDP_SOCKETS))
 		f |= IO_UNIFIED_FEAT_XSK;
@@ -129,6 +132,24 @@ static int iou_ioctl_unregister(struct iou_file *f)
 	return ret;
 }
 
+/* Without the lock: it may wait for long, and others go on meanwhile. */
+static int iou_ioctl_enter(struct iou_file *f, void __user *uarg)
+{
+	struct io_unified_enter arg;
+	struct iou_region *r;
+	int ret = -ENXIO;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	arg.reason = IO_UNIFIED_REASON_NO_REGION;
+	r = iou_region_get(f);
+	if (r) {
+		ret = iou_ring_enter(r, &arg);
+		iou_region_put(r);
+	}
+	return copy_to_user(uarg, &arg, sizeof(arg)) ? -EFAULT : ret;
+}
+
 static long iou_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct iou_file *f = file->private_data;
@@ -152,6 +173,8 @@ static long iou_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case IO_UNIFIED_GET_STATS:
 		return iou_ioctl_do(f, uarg, sizeof(struct io_unified_stats),
 				    iou_do_stats, NULL);
+	case IO_UNIFIED_ENTER:
+		return iou_ioctl_enter(f, uarg);
 	default:
 		return -ENOTTY;
 	}
@@ -229,6 +252,7 @@ static int iou_open(struct inode *inode, struct file *file)
 	spin_lock_init(&f->wait_lock);
 	INIT_LIST_HEAD(&f->waiting);
 	iou_watch_init(f);
+	iou_defer_init(f);
 	file->private_data = f;
 	return 0;
 }
@@ -256,6 +280,7 @@ static const struct file_operations iou_fops = {
 	.poll = iou_poll,
 	.show_fdinfo = iou_show_fdinfo,
 	.uring_cmd = iou_uring_cmd,
+	.uring_cmd_iopoll = iou_uring_cmd_iopoll,
 };
 
 static struct miscdevice iou_misc = {
@@ -273,12 +298,12 @@ static int __init iou_init(void)
 				 WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
 	if (!iou_wq)
 		return ret;
-	ret = iou_op_init();
+	ret = iou_pool_init();
 	if (ret)
 		goto err_wq;
 	ret = iou_net_init();
 	if (ret)
-		goto err_op;
+		goto err_pool;
 	ret = misc_register(&iou_misc);
 	if (ret)
 		goto err_net;
@@ -286,8 +311,8 @@ static int __init iou_init(void)
 
 err_net:
 	iou_net_exit();
-err_op:
-	iou_op_exit();
+err_pool:
+	iou_pool_exit();
 err_wq:
 	destroy_workqueue(iou_wq);
 	return ret;
@@ -300,7 +325,7 @@ static void __exit iou_exit(void)
 	destroy_workqueue(iou_wq);
 	/* Percpu references and regions that are freed by RCU. */
 	rcu_barrier();
-	iou_op_exit();
+	iou_pool_exit();
 }
 
 module_init(iou_init);

@@ -150,6 +150,8 @@ static int iou_nvme_start_part(struct iou_io *io, struct bio *bio, u32 off,
 
 	opf = io->op == IOU_IO_READ || !io->write ? REQ_OP_DRV_IN :
 						    REQ_OP_DRV_OUT;
+	if (io->poll && iou_nvme_has_data(io) && io->st->pollable)
+		opf |= REQ_POLLED;
 	rq = blk_mq_alloc_request(q, opf | (nowait ? REQ_NOWAIT : 0),
 				  nowait ? BLK_MQ_REQ_NOWAIT : 0);
 	if (IS_ERR(rq))

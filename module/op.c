@@ -2,24 +2,54 @@
 /*
  * Ops: source, then BPF, then sink
  *
- * submit --+-- network rx --> (softirq) --+-- BPF --+-- write --> complete
- *          +-- storage read -> (irq, work)-+        +-----------> complete
- *          +------------------------------+
+ * start --+-- network rx --> (softirq) ---+-- BPF --+-- write --> complete
+ *         +-- storage read -> (irq, task)-+   |     +-----------> complete
+ *         |         ^                         |
+ *         |         +------ chain ------------+
+ *         +-------------------------------+
  *
  * Each arrow hands the op over: whoever has it alone touches it. An op that
  * waits for a packet can also be canceled; iou_net_recall() decides who wins.
  */
-#include <linux/slab.h>
-
 #include "bpf.h"
 #include "cq.h"
+#include "defer.h"
 #include "desc.h"
 #include "main.h"
 #include "op.h"
+#include "pool.h"
 #include "trace.h"
 #include "uring.h"
 
-static struct kmem_cache *iou_op_cache;
+struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool)
+{
+	struct iou_op *op = iou_pool_get(pool);
+
+	if (!op)
+		return NULL;
+	percpu_ref_get(&r->refs);
+	op->r = r;
+	op->cmd = NULL;
+	op->pair = NULL;
+	op->next = NULL;
+	op->st = NULL;
+	op->nq = NULL;
+	op->prog = NULL;
+	op->tstamp = 0;
+	op->done = 0;
+	op->flags = 0;
+	op->verdict = 0;
+	op->error = 0;
+	op->reason = IO_UNIFIED_REASON_NONE;
+	op->hops = 0;
+	op->burst = false;
+	op->poll = false;
+	op->again = false;
+	op->retaken = false;
+	op->io.nvme_status = 0;
+	INIT_LIST_HEAD(&op->waiter.node);
+	return op;
+}
 
 static void iou_op_release(struct iou_op *op)
 {
@@ -31,14 +61,33 @@ static void iou_op_release(struct iou_op *op)
 		iou_att_put(&op->nq->att);
 	if (op->st)
 		iou_att_put(&op->st->att);
-	kmem_cache_free(iou_op_cache, op);
+	/* The pool is the region's. */
+	iou_pool_put(op);
 	iou_region_put(r);
 }
 
-/* Everything is over, in any context. @error 0: op->len is the result. */
-static void iou_op_complete(struct iou_op *op, int error)
+void iou_op_drop(struct iou_op *op)
+{
+	iou_op_release(op);
+}
+
+/* Packets, or reads of a chain */
+static u64 iou_op_count(const struct iou_op *op)
+{
+	const u32 chain = IO_UNIFIED_OP_NVME | IO_UNIFIED_OP_BPF;
+
+	if (op->done & IO_UNIFIED_OP_NETWORK)
+		return 1;
+	if (op->d.ops == chain && (op->d.flags & IO_UNIFIED_F_READ))
+		return op->hops + 1;
+	return 0;
+}
+
+/* One op is over, in any context. @error 0: op->len is the result. */
+static void iou_op_finish(struct iou_op *op, int error)
 {
 	struct io_uring_cmd *cmd = op->cmd;
+	bool burst = op->burst, retaken = op->retaken;
 	s32 res = error ?: (s32)op->len;
 	u64 res2 = iou_res2(op->io.nvme_status, op->reason,
 			    op->addr - op->d.addr, op->flags);
@@ -46,7 +95,7 @@ static void iou_op_complete(struct iou_op *op, int error)
 	trace_io_unified_complete(op->r, &op->d, res, op->reason, op->flags);
 	if (error)
 		iou_count(op->r->stats, IO_UNIFIED_STAT_ERRORS, 1);
-	if (op->cq) {
+	if (op->pair) {
 		struct io_unified_cqe cqe = {
 			.user_data = op->d.user_data,
 			.addr = op->addr,
@@ -58,17 +107,47 @@ static void iou_op_complete(struct iou_op *op, int error)
 			.verdict = op->verdict,
 			.nvme_status = op->io.nvme_status,
 			.reason = op->reason,
-			.count = op->done & IO_UNIFIED_OP_NETWORK ? 1 : 0,
+			.count = iou_op_count(op),
 			.cookie = op->cookie,
 		};
 
-		iou_cq_post(&op->r->pairs[0], &cqe);
+		iou_cq_post(op->pair, &cqe);
 	}
 	iou_op_release(op);
-	iou_uring_complete(cmd, res, res2);
+	if (!cmd)
+		return;
+	if (burst)
+		iou_uring_burst_put(cmd);
+	else if (unlikely(retaken))
+		iou_defer_complete(cmd, res, res2);
+	else
+		iou_uring_complete(cmd, res, res2);
 }
 
-static void iou_op_fail(struct iou_op *op, int error, u16 reason)
+/*
+ * An op is over, and with it, if it failed, its group. The next one may have to
+ * sleep, so it starts elsewhere.
+ */
+void iou_op_complete(struct iou_op *op, int error)
+{
+	struct iou_op *next = op->next;
+	bool go_on = !error && !(op->flags & IO_UNIFIED_CQE_DROPPED);
+
+	iou_op_finish(op, error);
+	while (unlikely(next)) {
+		op = next;
+		if (go_on) {
+			iou_op_start_later(op);
+			return;
+		}
+		next = op->next;
+		op->reason = IO_UNIFIED_REASON_LINK;
+		op->len = 0;
+		iou_op_finish(op, -ECANCELED);
+	}
+}
+
+void iou_op_fail(struct iou_op *op, int error, u16 reason)
 {
 	op->reason = reason;
 	op->len = 0;
@@ -76,8 +155,6 @@ static void iou_op_fail(struct iou_op *op, int error, u16 reason)
 }
 
 /* ---------------------------------------------------------------- storage */
-
-static void iou_op_process(struct work_struct *work);
 
 static void iou_op_io_done(struct iou_io *io)
 {
@@ -95,13 +172,11 @@ static void iou_op_io_done(struct iou_io *io)
 		  read ? IO_UNIFIED_STAT_READ_BYTES :
 			 IO_UNIFIED_STAT_WRITTEN_BYTES,
 		  io->nr_bvec ? io->len : 0);
-	if (read && op->prog) {
-		/* Programs do not run in hard interrupts. */
-		INIT_WORK(&op->work, iou_op_process);
-		queue_work(iou_wq, &op->work);
-		return;
-	}
-	iou_op_complete(op, 0);
+	/* Programs do not run in hard interrupts. */
+	if (read && op->prog)
+		iou_defer_op(op);
+	else
+		iou_op_complete(op, 0);
 }
 
 static void iou_op_prepare_io(struct iou_op *op, u64 addr, u32 len)
@@ -114,16 +189,11 @@ static void iou_op_prepare_io(struct iou_op *op, u64 addr, u32 len)
 	io->pos = op->dev_offset;
 	io->write = flags & IO_UNIFIED_F_WRITE;
 	io->fua = flags & IO_UNIFIED_F_FUA;
+	io->poll = op->poll;
 	io->nr_bvec = 0;
 	io->len = len;
-	if (flags & IO_UNIFIED_F_OPCODE) {
-		io->op = IOU_IO_OPCODE;
-		io->opcode = op->d.nvme_opcode;
-	} else if (flags & IO_UNIFIED_F_FLUSH) {
-		io->op = IOU_IO_FLUSH;
-	} else {
-		io->op = io->write ? IOU_IO_WRITE : IOU_IO_READ;
-	}
+	io->op = iou_io_op_of(flags);
+	io->opcode = op->d.nvme_opcode;
 	if (flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE))
 		iou_io_set_mem(io, &op->r->mem, addr, len);
 }
@@ -155,8 +225,21 @@ static int iou_op_place(struct iou_op *op, u64 base, u32 room, u32 *len)
 	return 0;
 }
 
-/* The sink, where it may sleep. */
-static void iou_op_write(struct iou_op *op)
+static void iou_op_write(struct iou_op *op, bool nowait);
+
+static void iou_op_write_work(struct work_struct *work)
+{
+	iou_op_write(container_of(work, struct iou_op, work), false);
+}
+
+static void iou_op_write_later(struct iou_op *op)
+{
+	INIT_WORK(&op->work, iou_op_write_work);
+	queue_work(iou_wq, &op->work);
+}
+
+/* The sink. Where it may not sleep but would have to, somebody else goes on. */
+static void iou_op_write(struct iou_op *op, bool nowait)
 {
 	u32 wire = op->len;
 	u32 len;
@@ -182,14 +265,11 @@ static void iou_op_write(struct iou_op *op)
 			       len);
 	iou_op_prepare_io(op, op->addr, len);
 	op->len = wire;
-	ret = iou_storage_submit(&op->io, false);
-	if (ret)
+	ret = iou_storage_submit(&op->io, nowait);
+	if (ret == -EAGAIN && nowait)
+		iou_op_write_later(op);
+	else if (ret)
 		iou_op_fail(op, ret, IO_UNIFIED_REASON_IO);
-}
-
-static void iou_op_write_work(struct work_struct *work)
-{
-	iou_op_write(container_of(work, struct iou_op, work));
 }
 
 /* -------------------------------------------------------------------- BPF */
@@ -218,7 +298,12 @@ static int iou_op_apply_ctl(struct iou_op *op,
 	int ret;
 
 	op->cookie = ctl->cookie;
+	op->state[0] = ctl->state[0];
+	op->state[1] = ctl->state[1];
 	op->len = ctl->len;
+	op->again = ctl->flags & IO_UNIFIED_CTL_AGAIN;
+	if (op->again)
+		op->dev_offset = ctl->dev_offset;
 	if (!(op->d.flags & IO_UNIFIED_F_WRITE))
 		return 0;
 	ret = iou_op_switch_storage(op, ctl->storage);
@@ -249,7 +334,7 @@ static int iou_op_bpf(struct iou_op *op)
 		.dev = dev,
 		.ctl = {
 			.dev_offset = op->dev_offset,
-			.cookie = op->d.cookie,
+			.cookie = op->cookie,
 			.tstamp = op->tstamp,
 			.len = op->len,
 			.orig_len = op->orig_len,
@@ -257,6 +342,7 @@ static int iou_op_bpf(struct iou_op *op)
 			.queue = op->nq ? op->nq->queue : 0,
 			.storage = op->d.storage,
 			.net = op->d.net,
+			.state = { op->state[0], op->state[1] },
 		},
 	};
 	u16 reason = IO_UNIFIED_REASON_NONE;
@@ -264,6 +350,8 @@ static int iou_op_bpf(struct iou_op *op)
 
 	if (!rx)
 		run.start -= sizeof(run.ctl);
+	if (op->d.flags & IO_UNIFIED_F_READ)
+		run.allowed = IO_UNIFIED_CTL_AGAIN;
 	trace_io_unified_stage(op->r, &op->d, IO_UNIFIED_OP_BPF, op->addr,
 			       op->len);
 	ret = iou_bpf_run(op->prog, &run, &reason);
@@ -298,18 +386,61 @@ static void iou_op_bpf_stopped(struct iou_op *op, int error)
 		iou_op_complete(op, 0);
 }
 
-/* BPF and sink, after a source that ended where neither may run. */
-static void iou_op_process(struct work_struct *work)
+/* The program asks for another read, to where the last one went. */
+static void iou_op_hop(struct iou_op *op)
 {
-	struct iou_op *op = container_of(work, struct iou_op, work);
+	u32 len = op->len;
+	u16 reason;
+	int ret;
+
+	op->again = false;
+	if (op->hops == op->d.max_hops) {
+		iou_op_fail(op, -ELOOP, IO_UNIFIED_REASON_HOPS);
+		return;
+	}
+	if (!len || len > op->d.len) {
+		iou_op_fail(op, -EINVAL, IO_UNIFIED_REASON_CTL_LEN);
+		return;
+	}
+	ret = iou_storage_check(op->st, op->dev_offset, len, &reason);
+	if (ret) {
+		iou_op_fail(op, ret,
+			    ret == -ERANGE ? IO_UNIFIED_REASON_CTL_RANGE :
+					     IO_UNIFIED_REASON_CTL_ALIGN);
+		return;
+	}
+	op->hops++;
+	op->addr = op->d.addr;
+	iou_count(op->prog->att.stats, IO_UNIFIED_STAT_HOPS, 1);
+	iou_op_prepare_io(op, op->addr, len);
+	ret = iou_storage_submit(&op->io, false);
+	if (ret)
+		iou_op_fail(op, ret, IO_UNIFIED_REASON_IO);
+}
+
+void iou_op_process(struct iou_op *op, bool nowait)
+{
 	int ret = op->prog ? iou_op_bpf(op) : 0;
 
 	if (ret)
 		iou_op_bpf_stopped(op, ret);
+	else if (op->again)
+		iou_op_hop(op);
 	else if (op->d.flags & IO_UNIFIED_F_WRITE)
-		iou_op_write(op);
+		iou_op_write(op, nowait);
 	else
 		iou_op_complete(op, 0);
+}
+
+static void iou_op_process_work(struct work_struct *work)
+{
+	iou_op_process(container_of(work, struct iou_op, work), false);
+}
+
+void iou_op_process_later(struct iou_op *op)
+{
+	INIT_WORK(&op->work, iou_op_process_work);
+	queue_work(iou_wq, &op->work);
 }
 
 /* ---------------------------------------------------------------- network */
@@ -339,8 +470,7 @@ static void iou_op_received(struct iou_rx_owner *o, struct iou_netq *q,
 		iou_op_bpf_stopped(op, ret);
 	} else if (op->d.flags & IO_UNIFIED_F_WRITE) {
 		/* Submitting may sleep. */
-		INIT_WORK(&op->work, iou_op_write_work);
-		queue_work(iou_wq, &op->work);
+		iou_op_write_later(op);
 	} else {
 		iou_op_complete(op, 0);
 	}
@@ -374,16 +504,18 @@ static int iou_op_post(struct iou_waiter *w, u16 *reason)
 	return iou_net_post(op->nq, op->frame, &op->rx, reason);
 }
 
-static int iou_op_start_rx(struct iou_op *op, u16 *reason)
+static int iou_op_start_rx(struct iou_op *op)
 {
 	struct iou_netq *nq = op->nq;
 	struct iou_waiter *w = &op->waiter;
+	u16 reason = IO_UNIFIED_REASON_NONE;
 	int ret;
 
 	op->rx.received = iou_op_received;
 	op->rx.failed = iou_op_rx_failed;
 	op->frame = (op->d.addr - op->r->data_off) >> op->r->frame_shift;
 	w->cmd = op->cmd;
+	w->many = op->burst;
 	w->region = op->r;
 	w->atts[0] = &nq->att;
 	w->atts[1] = op->st ? &op->st->att : NULL;
@@ -394,22 +526,24 @@ static int iou_op_start_rx(struct iou_op *op, u16 *reason)
 
 	/* Once it is posted a packet may end the op, and the queue with it. */
 	percpu_ref_get(&nq->att.refs);
-	ret = iou_waiter_add(w, iou_op_post, reason);
+	ret = iou_waiter_add(w, iou_op_post, &reason);
 	if (!ret)
 		iou_net_kick(nq);
+	else
+		op->reason = reason;
 	iou_att_put(&nq->att);
 	return ret;
 }
 
 /* ----------------------------------------------------------------- submit */
 
-static int iou_op_get_atts(struct iou_op *op, u16 *reason)
+static int iou_op_get_atts(struct iou_op *op)
 {
 	const struct io_unified_desc *d = &op->d;
 	struct iou_region *r = op->r;
 	struct iou_att *att;
 
-	*reason = IO_UNIFIED_REASON_INDEX;
+	op->reason = IO_UNIFIED_REASON_INDEX;
 	if (d->ops & IO_UNIFIED_OP_NVME) {
 		att = iou_att_get(r, IO_UNIFIED_KIND_STORAGE, d->storage);
 		if (!att)
@@ -428,25 +562,18 @@ static int iou_op_get_atts(struct iou_op *op, u16 *reason)
 			return -ENOENT;
 		op->prog = iou_att_prog(att);
 	}
-	*reason = IO_UNIFIED_REASON_NONE;
+	op->reason = IO_UNIFIED_REASON_NONE;
 	return 0;
 }
 
-static int iou_op_check_storage(struct iou_op *op, u16 *reason)
+static int iou_op_check_storage(struct iou_op *op)
 {
 	const struct io_unified_desc *d = &op->d;
-	enum iou_io_op io_op;
+	u16 *reason = &op->reason;
 	int ret;
 
-	if (d->flags & IO_UNIFIED_F_OPCODE)
-		io_op = IOU_IO_OPCODE;
-	else if (d->flags & IO_UNIFIED_F_FLUSH)
-		io_op = IOU_IO_FLUSH;
-	else
-		io_op = d->flags & IO_UNIFIED_F_WRITE ? IOU_IO_WRITE :
-							IOU_IO_READ;
 	ret = iou_storage_allowed(
-		op->st, io_op, d->nvme_opcode,
+		op->st, iou_io_op_of(d->flags), d->nvme_opcode,
 		d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE), reason);
 	if (ret || (d->flags & IO_UNIFIED_F_FLUSH))
 		return ret;
@@ -462,93 +589,74 @@ static int iou_op_check_storage(struct iou_op *op, u16 *reason)
 	return iou_storage_check(op->st, d->dev_offset, d->len, reason);
 }
 
-/* The first stage. As iou_op_submit(), but the op is still to be freed. */
-static int iou_op_start(struct iou_op *op, bool nowait, u16 *reason)
+int iou_op_prepare(struct iou_op *op)
 {
 	const struct io_unified_desc *d = &op->d;
 	int ret;
 
-	if (d->flags & IO_UNIFIED_F_RX)
-		return iou_op_start_rx(op, reason);
-	if (!(d->flags & IO_UNIFIED_F_READ) && op->prog) {
-		if (nowait && op->st)
-			return -EAGAIN;
-		iou_op_process(&op->work);
-		return 0;
-	}
-	iou_op_prepare_io(op, d->addr, d->len);
-	ret = iou_storage_submit(&op->io, nowait);
-	if (ret && ret != -EAGAIN)
-		*reason = IO_UNIFIED_REASON_IO;
-	return ret;
-}
-
-int iou_op_submit(struct iou_region *r, struct io_uring_cmd *cmd,
-		  const struct io_unified_desc *d, bool nowait, u16 *reason)
-{
-	struct iou_op *op;
-	int ret;
-
-	ret = iou_desc_check(d, false, reason);
-	if (!ret)
-		ret = iou_desc_check_mem(r, d, reason);
-	if (ret)
-		return ret;
-	if ((d->flags & IO_UNIFIED_F_RX) && d->len != iou_frame_size(r)) {
-		*reason = IO_UNIFIED_REASON_SIZE;
-		return -EINVAL;
-	}
-
-	op = kmem_cache_alloc(iou_op_cache, GFP_KERNEL);
-	if (!op)
-		return -ENOMEM;
-	memset_after(op, 0, io);
-	op->io.nvme_status = 0;
-	op->r = r;
-	op->cmd = cmd;
-	op->d = *d;
 	op->addr = d->addr;
-	op->len = d->len;
-	op->orig_len = d->len;
 	op->dev_offset = d->dev_offset;
 	op->cookie = d->cookie;
-	INIT_LIST_HEAD(&op->waiter.node);
-	percpu_ref_get(&r->refs);
+	op->state[0] = d->arg;
+	op->state[1] = 0;
+	op->len = d->len;
+	op->orig_len = d->len;
 
-	ret = iou_op_get_atts(op, reason);
-	if (!ret && op->st)
-		ret = iou_op_check_storage(op, reason);
+	ret = iou_desc_check(d, &op->reason);
+	if (!ret)
+		ret = iou_desc_check_mem(op->r, d, &op->reason);
 	if (ret)
-		goto err;
-	if (d->flags & IO_UNIFIED_F_CQ) {
-		op->cq = iou_cq_reserve(&r->pairs[0], 1);
-		if (!op->cq) {
-			*reason = IO_UNIFIED_REASON_CQ_FULL;
-			ret = -EBUSY;
-			goto err;
-		}
+		return ret;
+	if ((d->flags & IO_UNIFIED_F_RX) && !(d->flags & IO_UNIFIED_F_STREAM) &&
+	    d->len != iou_frame_size(op->r)) {
+		op->reason = IO_UNIFIED_REASON_SIZE;
+		return -EINVAL;
 	}
-
-	trace_io_unified_submit(r, d);
-	ret = iou_op_start(op, nowait, reason);
-	if (!ret) {
-		iou_count(r->stats, IO_UNIFIED_STAT_OPS, 1);
-		return -EIOCBQUEUED;
+	if ((d->flags & IO_UNIFIED_F_RX) && op->poll) {
+		op->reason = IO_UNIFIED_REASON_IOPOLL;
+		return -EOPNOTSUPP;
 	}
-	if (op->cq)
-		iou_cq_unreserve(&r->pairs[0], 1);
-err:
-	iou_op_release(op);
+	ret = iou_op_get_atts(op);
+	if (!ret && op->st)
+		ret = iou_op_check_storage(op);
 	return ret;
 }
 
-int iou_op_init(void)
+int iou_op_start(struct iou_op *op, bool nowait)
 {
-	iou_op_cache = KMEM_CACHE(iou_op, SLAB_HWCACHE_ALIGN);
-	return iou_op_cache ? 0 : -ENOMEM;
+	const struct io_unified_desc *d = &op->d;
+	struct iou_region *r = op->r;
+	int ret;
+
+	trace_io_unified_submit(r, d);
+	iou_count(r->stats, IO_UNIFIED_STAT_OPS, 1);
+	if (d->flags & IO_UNIFIED_F_RX) {
+		ret = iou_op_start_rx(op);
+	} else if (!(d->flags & IO_UNIFIED_F_READ) && op->prog) {
+		iou_op_process(op, nowait);
+		return 0;
+	} else {
+		iou_op_prepare_io(op, d->addr, d->len);
+		ret = iou_storage_submit(&op->io, nowait);
+		if (ret && ret != -EAGAIN)
+			op->reason = IO_UNIFIED_REASON_IO;
+	}
+	if (ret)
+		iou_count(r->stats, IO_UNIFIED_STAT_OPS, -1);
+	return ret;
 }
 
-void iou_op_exit(void)
+static void iou_op_start_work(struct work_struct *work)
 {
-	kmem_cache_destroy(iou_op_cache);
+	struct iou_op *op = container_of(work, struct iou_op, work);
+	int ret = op->error ?: iou_op_start(op, false);
+
+	if (ret)
+		iou_op_fail(op, ret, op->reason);
+}
+
+void iou_op_start_later(struct iou_op *op)
+{
+	INIT_WORK(&op->work, iou_op_start_work);
+	queue_work(iou_wq, &op->work);
 }

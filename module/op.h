@@ -15,8 +15,13 @@ struct iou_prog;
  * @rx: network stage: the frame's owner
  * @waiter: while it waits for a packet
  * @work: stages that may not run where the one before ended
- * @cmd: the uring_cmd
+ * @deferred: in iou_defer.ops
+ * @pool: where its memory goes, or NULL: it is freed
+ * @free: in @pool
  * @r: region, referenced
+ * @cmd: the uring_cmd, or NULL: nobody waits for it but who reads the CQ
+ * @pair: a promised entry of its CQ, or NULL
+ * @next: starts when this one is done, or NULL
  * @st: storage attachment, referenced, or NULL; the program may change it
  * @nq: network attachment, referenced, or NULL
  * @prog: BPF attachment, referenced, or NULL
@@ -24,23 +29,34 @@ struct iou_prog;
  * @addr: where the data is
  * @dev_offset: where it comes from or goes to
  * @cookie: of the control block
+ * @state: of the control block
+ * @tstamp: when the packet was received
  * @len: bytes of data
  * @orig_len: bytes on the wire
- * @tstamp: when the packet was received
  * @done: stages that were done (IO_UNIFIED_OP_*)
  * @flags: IO_UNIFIED_CQE_*
  * @verdict: of the program
- * @reason: enum io_unified_reason
  * @frame: number of the frame, network stage
- * @cq: an entry of the region's CQ was promised
+ * @error: of a check that failed before its turn to start had come
+ * @reason: enum io_unified_reason
+ * @hops: reads that the program asked for
+ * @burst: @cmd stands for many ops
+ * @poll: who submitted it polls for it
+ * @again: the program asks for another read
+ * @retaken: taken from @deferred by somebody else than the task
  */
 struct iou_op {
 	struct iou_io io;
 	struct iou_rx_owner rx;
 	struct iou_waiter waiter;
 	struct work_struct work;
-	struct io_uring_cmd *cmd;
+	struct list_head deferred;
+	struct iou_pool *pool;
+	struct llist_node free;
 	struct iou_region *r;
+	struct io_uring_cmd *cmd;
+	struct iou_pair *pair;
+	struct iou_op *next;
 	struct iou_storage *st;
 	struct iou_netq *nq;
 	struct iou_prog *prog;
@@ -48,6 +64,7 @@ struct iou_op {
 	u64 addr;
 	u64 dev_offset;
 	u64 cookie;
+	u64 state[2];
 	u64 tstamp;
 	u32 len;
 	u32 orig_len;
@@ -55,19 +72,40 @@ struct iou_op {
 	u32 flags;
 	u32 verdict;
 	u32 frame;
+	int error;
 	u16 reason;
-	bool cq;
+	u8 hops;
+	bool burst;
+	bool poll;
+	bool again;
+	bool retaken;
 };
 
 /*
- * Check a descriptor and start it. -EIOCBQUEUED: it completes by itself.
- * -EAGAIN, only with @nowait: it would sleep, nothing happened. Anything else:
- * refused, with *reason.
+ * An op of the region with its memory, and a reference on the region: for the
+ * caller to fill in @d, @cmd, @pair, @burst, @poll. NULL: no memory.
  */
-int iou_op_submit(struct iou_region *r, struct io_uring_cmd *cmd,
-		  const struct io_unified_desc *d, bool nowait, u16 *reason);
+struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool);
+/* One that was not started: as if it had never been. */
+void iou_op_drop(struct iou_op *op);
 
-int iou_op_init(void);
-void iou_op_exit(void);
+/* Check the descriptor, take references. 0, or -errno with op->reason. */
+int iou_op_prepare(struct iou_op *op);
+/*
+ * The first stage. 0: it completes by itself, and may have done so. -EAGAIN,
+ * only with @nowait: it would sleep, nothing happened. Else -errno with
+ * op->reason, and it is still the caller's.
+ */
+int iou_op_start(struct iou_op *op, bool nowait);
+/* The same where it may sleep, from a work item; what fails completes. */
+void iou_op_start_later(struct iou_op *op);
+/* Complete one that was prepared, or whose preparation failed. */
+void iou_op_fail(struct iou_op *op, int error, u16 reason);
+/* As iou_op_fail(), but with a result. */
+void iou_op_complete(struct iou_op *op, int error);
+
+/* BPF and sink, where it may sleep. For defer.c. */
+void iou_op_process(struct iou_op *op, bool nowait);
+void iou_op_process_later(struct iou_op *op);
 
 #endif /* IOU_OP_H */

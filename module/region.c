@@ -5,7 +5,9 @@
 #include <linux/slab.h>
 
 #include "attach.h"
+#include "defer.h"
 #include "region.h"
+#include "ring.h"
 #include "waiting.h"
 
 struct iou_region *iou_region_get(struct iou_file *f)
@@ -98,27 +100,6 @@ static int iou_region_layout(struct iou_region *r,
 	return 0;
 }
 
-static int iou_region_init_pairs(struct iou_region *r)
-{
-	u32 i;
-
-	r->pairs = kvcalloc(r->nr_pairs, sizeof(*r->pairs), GFP_KERNEL_ACCOUNT);
-	if (!r->pairs)
-		return -ENOMEM;
-	for (i = 0; i < r->nr_pairs; i++) {
-		struct iou_pair *p = &r->pairs[i];
-
-		p->region = r;
-		p->ctrl = &r->ctrl->ring[i];
-		init_waitqueue_head(&p->wait);
-		spin_lock_init(&p->lock);
-		p->cqes = iou_ptr(r, r->cq_off);
-		p->cqes += (size_t)i * r->cq_entries;
-		p->cq_mask = r->cq_entries - 1;
-	}
-	return 0;
-}
-
 static void iou_region_init_ctrl(struct iou_region *r)
 {
 	struct io_unified_ctrl *c = iou_ptr(r, 0);
@@ -145,8 +126,8 @@ static int iou_region_link(struct iou_region *r,
 
 	if (reg->uring_fd == -1)
 		return 0;
-	r->links[0] = iou_uring_identity(reg->uring_fd, &reason);
-	if (r->links[0])
+	r->links[0].ring = iou_uring_identity(reg->uring_fd, &reason);
+	if (r->links[0].ring)
 		return 0;
 	return iou_region_refuse(reg, reason,
 				 reason == IO_UNIFIED_REASON_BAD_FD ? -EBADF :
@@ -248,7 +229,7 @@ int iou_region_register(struct iou_file *f, struct io_unified_region_reg *reg)
 	if (ret)
 		goto err_free;
 	iou_region_init_ctrl(r);
-	ret = iou_region_init_pairs(r);
+	ret = iou_pairs_init(r);
 	if (ret)
 		goto err_mem;
 	ret = iou_region_attach(r, reg);
@@ -267,7 +248,7 @@ int iou_region_register(struct iou_file *f, struct io_unified_region_reg *reg)
 
 err_detach:
 	iou_detach_all(r);
-	kvfree(r->pairs);
+	iou_pairs_exit(r);
 err_mem:
 	iou_mem_exit(&r->mem);
 err_free:
@@ -278,19 +259,23 @@ err_free:
 int iou_region_unregister(struct iou_file *f)
 {
 	struct iou_region *r = iou_region_peek(f);
+	u32 i;
 
 	if (!r)
 		return -ENXIO;
 	RCU_INIT_POINTER(f->region, NULL);
 	percpu_ref_kill(&r->refs);
 	iou_cancel_region(r);
+	iou_defer_flush(f);
+	for (i = 0; i < r->nr_pairs; i++)
+		wake_up_all(&r->pairs[i].wait);
 	/*
 	 * What is left is with a drive or in a work item. None of it needs the
 	 * submitter's task, which may be this one.
 	 */
 	wait_for_completion(&r->drained);
 	iou_detach_all(r);
-	kvfree(r->pairs);
+	iou_pairs_exit(r);
 	iou_mem_exit(&r->mem);
 	iou_region_free(r);
 	/* poll() sees that there is nothing to wait for any more. */
@@ -303,7 +288,7 @@ void iou_region_show(struct iou_region *r, struct seq_file *m)
 	int i, links = 0;
 
 	for (i = 0; i < IOU_MAX_LINKS; i++)
-		links += !!r->links[i];
+		links += !!r->links[i].ring;
 	seq_printf(
 		m,
 		"iou-region:\tsize=%llu memory=%s chunk=%lu frame_size=%u frames=%u pairs=%u sq=%u cq=%u rings=%d\n",

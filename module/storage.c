@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Storage attachments: which device, which path, which rights, which bytes */
+#include <linux/bio.h>
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/file.h>
 #include <linux/overflow.h>
@@ -56,6 +58,11 @@ int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
 		*reason = IO_UNIFIED_REASON_OPCODE;
 		return -EINVAL;
 	}
+	if ((op == IOU_IO_DISCARD && !bdev_max_discard_sectors(st->bdev)) ||
+	    (op == IOU_IO_ZEROES && !bdev_write_zeroes_sectors(st->bdev))) {
+		*reason = IO_UNIFIED_REASON_DEVICE_OP;
+		return -EOPNOTSUPP;
+	}
 	return 0;
 }
 
@@ -64,9 +71,33 @@ int iou_storage_submit(struct iou_io *io, bool nowait)
 	io->error = 0;
 	io->nvme_status = 0;
 	io->more = NULL;
-	if (io->st->path == IO_UNIFIED_PATH_PASSTHROUGH)
+	/*
+	 * Ranges without data are the block layer's on every path: it knows what
+	 * the device wants of them.
+	 */
+	if (io->st->path == IO_UNIFIED_PATH_PASSTHROUGH &&
+	    io->op != IOU_IO_DISCARD && io->op != IOU_IO_ZEROES)
 		return iou_nvme_submit(io, nowait);
 	return iou_bio_submit(io, nowait);
+}
+
+int iou_storage_poll(const struct iou_storage *st, struct io_comp_batch *iob,
+		     unsigned int flags)
+{
+	const struct blk_mq_queue_map *map;
+	struct bio bio = { .bi_bdev = st->bdev };
+	unsigned int i;
+	int n = 0;
+
+	if (!st->pollable)
+		return 0;
+	/* They are few, and an op may have been submitted on any CPU. */
+	map = &bdev_get_queue(st->bdev)->tag_set->map[HCTX_TYPE_POLL];
+	for (i = 0; i < map->nr_queues; i++) {
+		bio.bi_cookie = iou_poll_cookie(map->queue_offset + i);
+		n += bio_poll(&bio, iob, flags | BLK_POLL_ONESHOT);
+	}
+	return n;
 }
 
 void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem, u64 addr,
@@ -159,6 +190,8 @@ static void iou_storage_limits(struct iou_storage *st)
 	st->max_segs = queue_max_segments(q);
 	st->gap_mask = queue_virt_boundary(q);
 	st->dma_mask = queue_dma_alignment(q);
+	st->pollable = queue_is_mq(q) && q->tag_set->nr_maps > HCTX_TYPE_POLL &&
+		       q->tag_set->map[HCTX_TYPE_POLL].nr_queues;
 }
 
 /* Passthrough where it is possible and not unwanted. */

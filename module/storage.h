@@ -13,8 +13,23 @@ enum iou_io_op {
 	IOU_IO_READ,
 	IOU_IO_WRITE,
 	IOU_IO_FLUSH,
+	IOU_IO_DISCARD,
+	IOU_IO_ZEROES,
 	IOU_IO_OPCODE, /* a raw NVMe command, maybe with data */
 };
+
+/* What the flags of a storage stage ask for */
+static inline enum iou_io_op iou_io_op_of(u32 flags)
+{
+	if (likely(!(flags & (IO_UNIFIED_F_OPCODE | IO_UNIFIED_F_FLUSH |
+			      IO_UNIFIED_F_DISCARD | IO_UNIFIED_F_ZEROES))))
+		return flags & IO_UNIFIED_F_WRITE ? IOU_IO_WRITE : IOU_IO_READ;
+	if (flags & IO_UNIFIED_F_OPCODE)
+		return IOU_IO_OPCODE;
+	if (flags & IO_UNIFIED_F_DISCARD)
+		return IOU_IO_DISCARD;
+	return flags & IO_UNIFIED_F_ZEROES ? IOU_IO_ZEROES : IOU_IO_FLUSH;
+}
 
 /**
  * struct iou_storage - an attached block device
@@ -32,6 +47,7 @@ enum iou_io_op {
  * @dma_mask: memory address and length must be aligned to this
  * @readable: rights of the file
  * @writable: rights of the file and the attachment
+ * @pollable: it has queues without interrupts
  */
 struct iou_storage {
 	struct iou_att att;
@@ -48,6 +64,7 @@ struct iou_storage {
 	u32 dma_mask;
 	bool readable;
 	bool writable;
+	bool pollable;
 };
 
 static inline struct iou_storage *iou_att_storage(struct iou_att *att)
@@ -66,6 +83,7 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  * @opcode: with IOU_IO_OPCODE
  * @write: with IOU_IO_OPCODE: data goes to the device
  * @fua: write through
+ * @poll: who submits it polls for it
  * @bvec: the memory: slices of physically contiguous bytes
  * @nr_bvec: how many
  * @skip: bytes to leave out at the start of the first
@@ -85,6 +103,7 @@ struct iou_io {
 	u8 opcode;
 	bool write;
 	bool fua;
+	bool poll;
 	struct bio_vec *bvec;
 	u32 nr_bvec;
 	u32 skip;
@@ -125,6 +144,12 @@ void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem, u64 addr,
 bool iou_bvec_append(struct bio_vec *bv, u32 *nr, u32 max,
 		     const struct iou_storage *st, const struct iou_mem *mem,
 		     u64 addr, u32 len);
+
+struct io_comp_batch;
+
+/* Look for completions on the queues without interrupts. Returns how many. */
+int iou_storage_poll(const struct iou_storage *st, struct io_comp_batch *iob,
+		     unsigned int flags);
 
 /* bio.c */
 int iou_bio_submit(struct iou_io *io, bool nowait);

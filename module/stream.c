@@ -10,7 +10,6 @@
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "bpf.h"
 #include "cq.h"
@@ -113,7 +112,7 @@ static void iou_stream_post_cqe(struct iou_stream *s, const struct iou_batch *b,
 		.cookie = cookie,
 	};
 
-	if (iou_cq_try_post(&s->r->pairs[0], &cqe)) {
+	if (iou_cq_try_post(s->pair, &cqe)) {
 		s->fold = 0;
 		return;
 	}
@@ -298,6 +297,7 @@ static void iou_stream_finish(struct iou_stream *s)
 {
 	struct iou_lane *lane = &s->lanes[s->d.storage];
 	struct io_uring_cmd *cmd = s->cmd;
+	bool burst = s->burst;
 	struct io_unified_cqe cqe = {
 		.user_data = s->d.user_data,
 		.dev_offset = min(lane->next, lane->fail_at),
@@ -318,9 +318,14 @@ static void iou_stream_finish(struct iou_stream *s)
 	trace_io_unified_complete(s->r, &s->d, res, s->reason, cqe.flags);
 	if (res)
 		iou_count(s->r->stats, IO_UNIFIED_STAT_ERRORS, 1);
-	iou_cq_post(&s->r->pairs[0], &cqe);
+	iou_cq_post(s->pair, &cqe);
 	iou_stream_free(s);
-	iou_uring_complete(cmd, res, res2);
+	if (!cmd)
+		return;
+	if (burst)
+		iou_uring_burst_put(cmd);
+	else
+		iou_uring_complete(cmd, res, res2);
 }
 
 static bool iou_stream_over(struct iou_stream *s)
@@ -492,8 +497,8 @@ static int iou_stream_start(struct iou_waiter *w, u16 *reason)
 }
 
 static struct iou_stream *iou_stream_alloc(struct iou_region *r,
-					   struct io_uring_cmd *cmd,
-					   const struct io_unified_desc *d)
+					   const struct io_unified_desc *d,
+					   const struct iou_stream_from *from)
 {
 	struct iou_stream *s = kvzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 
@@ -501,7 +506,10 @@ static struct iou_stream *iou_stream_alloc(struct iou_region *r,
 		return NULL;
 	s->rx.received = iou_stream_received;
 	s->rx.failed = iou_stream_failed;
-	s->cmd = cmd;
+	s->cmd = from->cmd;
+	s->burst = from->burst;
+	s->pair = from->pair;
+	s->p = from->stream;
 	s->r = r;
 	s->d = *d;
 	s->first_frame = (d->addr - r->data_off) >> r->frame_shift;
@@ -519,40 +527,40 @@ static struct iou_stream *iou_stream_alloc(struct iou_region *r,
 	return s;
 }
 
-int iou_stream_submit(struct iou_region *r, struct io_uring_cmd *cmd,
-		      const struct io_unified_desc *d,
-		      const struct io_unified_stream __user *uarg, u16 *reason)
+int iou_stream_submit(struct iou_region *r, const struct io_unified_desc *d,
+		      const struct iou_stream_from *from, u16 *reason)
 {
+	const u32 ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
 	struct iou_waiter *w;
 	struct iou_stream *s;
 	struct iou_netq *nq;
 	int ret;
 
-	ret = iou_desc_check(d, true, reason);
+	ret = iou_desc_check(d, reason);
+	if (!ret && (d->ops & ops) != ops)
+		ret = iou_stream_refuse(reason, IO_UNIFIED_REASON_OPS);
 	if (!ret)
 		ret = iou_desc_check_mem(r, d, reason);
 	if (ret)
 		return ret;
 
-	s = iou_stream_alloc(r, cmd, d);
+	s = iou_stream_alloc(r, d, from);
 	if (!s)
 		return -ENOMEM;
-	ret = -EFAULT;
-	if (copy_from_user(&s->p, uarg, sizeof(s->p)))
-		goto err;
 	ret = iou_stream_get_atts(s, reason);
 	if (!ret)
 		ret = iou_stream_alloc_batches(s);
 	if (ret)
 		goto err;
 	ret = -EBUSY;
-	if (!iou_cq_reserve(&r->pairs[0], 1)) {
+	if (!from->promised && !iou_cq_reserve(s->pair, 1)) {
 		*reason = IO_UNIFIED_REASON_CQ_FULL;
 		goto err;
 	}
 
 	w = &s->waiter;
-	w->cmd = cmd;
+	w->cmd = s->cmd;
+	w->many = s->burst;
 	w->region = r;
 	w->atts[0] = &s->nq->att;
 	w->atts[1] = s->prog ? &s->prog->att : NULL;
@@ -572,8 +580,9 @@ int iou_stream_submit(struct iou_region *r, struct io_uring_cmd *cmd,
 	}
 	iou_att_put(&nq->att);
 	if (!ret)
-		return -EIOCBQUEUED;
-	iou_cq_unreserve(&r->pairs[0], 1);
+		return 0;
+	if (!from->promised)
+		iou_cq_unreserve(from->pair, 1);
 err:
 	iou_stream_free(s);
 	return ret;

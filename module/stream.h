@@ -5,12 +5,26 @@
 
 #include "iou.h"
 
-/*
- * Check and start a stream. -EIOCBQUEUED: it runs, and completes by itself.
- * Anything else: refused, with *reason.
+struct io_uring_cmd;
+
+/**
+ * struct iou_stream_from - where a stream comes from
+ * @stream: what it needs beside its descriptor
+ * @cmd: the command that waits for it, or NULL
+ * @burst: @cmd stands for many ops
+ * @pair: its entries go to the CQ of this one
+ * @promised: an entry for its end is promised already
  */
-int iou_stream_submit(struct iou_region *r, struct io_uring_cmd *cmd,
-		      const struct io_unified_desc *d,
-		      const struct io_unified_stream __user *uarg, u16 *reason);
+struct iou_stream_from {
+	struct io_unified_stream stream;
+	struct io_uring_cmd *cmd;
+	bool burst;
+	struct iou_pair *pair;
+	bool promised;
+};
+
+/* Check and start a stream. 0: it runs. Else refused, -errno with *reason. */
+int iou_stream_submit(struct iou_region *r, const struct io_unified_desc *d,
+		      const struct iou_stream_from *from, u16 *reason);
 
 #endif /* IOU_STREAM_H */

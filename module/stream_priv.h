@@ -91,6 +91,8 @@ struct iou_stream {
 	struct iou_rx_owner rx;
 	struct iou_waiter waiter;
 	struct io_uring_cmd *cmd;
+	bool burst;
+	struct iou_pair *pair;
 	struct iou_region *r;
 	struct iou_netq *nq;
 	struct iou_prog *prog;

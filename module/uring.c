@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /* uring_cmd: commands come in, CQEs go out */
+#include <linux/blkdev.h>
+
 #include "attach.h"
+#include "defer.h"
+#include "desc.h"
 #include "op.h"
+#include "ring.h"
 #include "stream.h"
 #include "trace.h"
 #include "uring.h"
 #include "waiting.h"
 
-static void iou_uring_post(struct io_uring_cmd *cmd, unsigned int issue_flags)
+void iou_uring_post(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct iou_pdu *pdu = iou_pdu(cmd);
 
@@ -22,13 +27,25 @@ void iou_uring_complete(struct io_uring_cmd *cmd, s32 res, u64 res2)
 
 	pdu->res = res;
 	pdu->res2 = res2;
-	iou_uring_in_task(cmd, iou_uring_post_tw);
+	/* Who polls finds it done; nobody has to be woken. */
+	if (pdu->iopoll)
+		iou_uring_post(cmd, IO_URING_F_UNLOCKED);
+	else
+		iou_uring_in_task(cmd, iou_uring_post_tw);
+}
+
+void iou_uring_burst_put(struct io_uring_cmd *cmd)
+{
+	struct iou_pdu *pdu = iou_pdu(cmd);
+
+	if (atomic_dec_and_test(&pdu->left))
+		iou_uring_complete(cmd, pdu->res, pdu->res2);
 }
 
 /*
  * The result of a command that ends where it was submitted. Posted rather than
- * returned where there is more to say than a number, and never returned where
- * it is positive: 6.1 loses such a request in a worker.
+ * returned where there is more to say than a number, or somebody has to take it
+ * from a list.
  */
 static int iou_uring_result(struct io_uring_cmd *cmd, unsigned int issue_flags,
 			    int ret, u16 reason)
@@ -37,7 +54,8 @@ static int iou_uring_result(struct io_uring_cmd *cmd, unsigned int issue_flags,
 
 	if (ret == -EIOCBQUEUED || (ret == -EAGAIN && !pdu->cancelable))
 		return ret;
-	if (ret <= 0 && !pdu->cqe32 && !pdu->cancelable)
+	if (!pdu->cancelable && (!pdu->cqe32 || !reason) &&
+	    (ret <= 0 || iou_uring_returns_results()))
 		return ret;
 	iou_uring_cmd_done(cmd, ret, iou_res2(0, reason, 0, 0), pdu->cqe32,
 			   issue_flags);
@@ -45,14 +63,14 @@ static int iou_uring_result(struct io_uring_cmd *cmd, unsigned int issue_flags,
 }
 
 /* The bytes are shared with user space: read each word once. */
-static void iou_uring_copy(void *to, struct io_uring_cmd *cmd, size_t size)
+static void iou_uring_copy(void *to, const void *from, size_t size)
 {
-	const u64 *from = iou_uring_cmd_bytes(cmd);
-	u64 *words = to;
+	const u64 *in = from;
+	u64 *out = to;
 	size_t i;
 
 	for (i = 0; i < size / sizeof(u64); i++)
-		words[i] = READ_ONCE(from[i]);
+		out[i] = READ_ONCE(in[i]);
 }
 
 static int iou_uring_cancel(struct iou_region *r, struct io_uring_cmd *cmd,
@@ -61,7 +79,7 @@ static int iou_uring_cancel(struct iou_region *r, struct io_uring_cmd *cmd,
 	struct io_unified_cancel c;
 	int n;
 
-	iou_uring_copy(&c, cmd, sizeof(c));
+	iou_uring_copy(&c, iou_uring_cmd_bytes(cmd), sizeof(c));
 	if (c.flags) {
 		*reason = IO_UNIFIED_REASON_FLAGS;
 		return -EINVAL;
@@ -74,39 +92,136 @@ static int iou_uring_cancel(struct iou_region *r, struct io_uring_cmd *cmd,
 	return n ?: -ENOENT;
 }
 
-static int iou_uring_submit(struct iou_region *r, struct io_uring_cmd *cmd,
+/* Before anybody can complete it: not for us to touch then. */
+static void iou_uring_waits(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	if (iou_pdu(cmd)->cancelable)
+		return;
+	iou_pdu(cmd)->cancelable = true;
+	iou_uring_cancelable(cmd, issue_flags);
+}
+
+static int iou_uring_stream(struct iou_region *r, struct io_uring_cmd *cmd,
 			    unsigned int issue_flags, u16 *reason)
 {
-	bool nowait = issue_flags & IO_URING_F_NONBLOCK;
+	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
+	struct iou_stream_from from = { .cmd = cmd, .pair = &r->pairs[0] };
 	struct io_unified_cmd c;
+	int ret;
 
-	if (!(issue_flags & IO_URING_F_SQE128)) {
-		*reason = IO_UNIFIED_REASON_NEED_SQE128;
-		return -EINVAL;
-	}
-	iou_uring_copy(&c, cmd, sizeof(c));
-	if (c.reserved || (cmd->cmd_op == IO_UNIFIED_CMD_OP && c.stream)) {
+	iou_uring_copy(&c, bytes, sizeof(c));
+	if (c.reserved) {
 		*reason = IO_UNIFIED_REASON_RESERVED;
 		return -EINVAL;
 	}
-	if (cmd->cmd_op == IO_UNIFIED_CMD_STREAM ||
-	    (c.desc.flags & IO_UNIFIED_F_RX)) {
-		/* Before anybody can complete it: not for us to touch then. */
-		iou_pdu(cmd)->cancelable = true;
-		iou_uring_cancelable(cmd, issue_flags);
+	if (c.desc.flags & IOU_DESC_SQ_ONLY) {
+		*reason = IO_UNIFIED_REASON_FLAGS;
+		return -EINVAL;
 	}
-	if (cmd->cmd_op == IO_UNIFIED_CMD_STREAM)
-		return iou_stream_submit(r, cmd, &c.desc,
-					 u64_to_user_ptr(c.stream), reason);
-	return iou_op_submit(r, cmd, &c.desc, nowait, reason);
+	if (issue_flags & IO_URING_F_IOPOLL) {
+		*reason = IO_UNIFIED_REASON_IOPOLL;
+		return -EOPNOTSUPP;
+	}
+	if (copy_from_user(&from.stream, u64_to_user_ptr(c.stream),
+			   sizeof(from.stream)))
+		return -EFAULT;
+	iou_uring_waits(cmd, issue_flags);
+	ret = iou_stream_submit(r, &c.desc, &from, reason);
+	return ret ?: -EIOCBQUEUED;
+}
+
+static int iou_uring_op(struct iou_region *r, struct io_uring_cmd *cmd,
+			struct iou_link *link, unsigned int issue_flags,
+			u16 *reason)
+{
+	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
+	struct iou_op *op = iou_op_new(r, &link->pool);
+	int ret;
+
+	if (!op)
+		return -ENOMEM;
+	iou_uring_copy(&op->d, &bytes->desc, sizeof(op->d));
+	op->cmd = cmd;
+	op->poll = issue_flags & IO_URING_F_IOPOLL;
+	ret = -EINVAL;
+	op->reason = IO_UNIFIED_REASON_RESERVED;
+	if (READ_ONCE(bytes->stream) | READ_ONCE(bytes->reserved))
+		goto refuse;
+	op->reason = IO_UNIFIED_REASON_FLAGS;
+	if (op->d.flags & IOU_DESC_SQ_ONLY)
+		goto refuse;
+	op->reason = IO_UNIFIED_REASON_NONE;
+	ret = iou_op_prepare(op);
+	if (ret)
+		goto refuse;
+	if (op->d.flags & IO_UNIFIED_F_CQ) {
+		ret = iou_ring_promise(op, &r->pairs[0]);
+		if (ret)
+			goto refuse;
+	}
+	if (op->d.flags & IO_UNIFIED_F_RX)
+		iou_uring_waits(cmd, issue_flags);
+	if (op->poll && op->st)
+		iou_pdu(cmd)->polled = BIT_ULL(op->d.storage);
+
+	ret = iou_op_start(op, issue_flags & IO_URING_F_NONBLOCK);
+	if (!ret)
+		return -EIOCBQUEUED;
+	iou_ring_break_promise(op);
+refuse:
+	*reason = op->reason;
+	iou_op_drop(op);
+	return ret;
+}
+
+static int iou_uring_ring(struct iou_region *r, struct io_uring_cmd *cmd,
+			  unsigned int issue_flags, u16 *reason)
+{
+	struct iou_pdu *pdu = iou_pdu(cmd);
+	struct io_unified_ring_cmd c;
+	struct iou_ring_take take = {
+		.poll = issue_flags & IO_URING_F_IOPOLL,
+		.nowait = issue_flags & IO_URING_F_NONBLOCK,
+	};
+	int ret;
+
+	iou_uring_copy(&c, iou_uring_cmd_bytes(cmd), sizeof(c));
+	if (c.flags & ~IO_UNIFIED_RING_SUBMIT) {
+		*reason = IO_UNIFIED_REASON_FLAGS;
+		return -EINVAL;
+	}
+	if (c.reserved) {
+		*reason = IO_UNIFIED_REASON_RESERVED;
+		return -EINVAL;
+	}
+	if (c.flags & IO_UNIFIED_RING_SUBMIT) {
+		/* Nobody would poll for what is left behind. */
+		take.poll = false;
+		return iou_ring_take(r, c.ring, c.nr, &take, reason);
+	}
+
+	take.cmd = cmd;
+	take.waits = iou_uring_waits;
+	take.issue_flags = issue_flags;
+	pdu->burst = true;
+	pdu->res2 = 0;
+	atomic_set(&pdu->left, 1);
+	ret = iou_ring_take(r, c.ring, c.nr, &take, reason);
+	/* Nothing was taken: nothing holds the command. */
+	if (ret <= 0)
+		return ret;
+	pdu->res = ret;
+	iou_uring_burst_put(cmd);
+	return -EIOCBQUEUED;
 }
 
 int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct iou_file *f = cmd->file->private_data;
+	struct iou_pdu *pdu = iou_pdu(cmd);
 	u16 reason = IO_UNIFIED_REASON_NONE;
 	struct iou_region *r;
-	u32 cmd_op = cmd->cmd_op;
+	struct iou_link *link;
 	int ret;
 
 	if (issue_flags & IOU_URING_F_CANCEL) {
@@ -114,27 +229,66 @@ int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		return 0;
 	}
 
-	iou_pdu(cmd)->waiter = NULL;
-	iou_pdu(cmd)->cqe32 = issue_flags & IO_URING_F_CQE32;
-	iou_pdu(cmd)->cancelable = false;
+	memset(pdu, 0, sizeof(*pdu));
+	pdu->cqe32 = !!(issue_flags & IO_URING_F_CQE32);
+	pdu->iopoll = !!(issue_flags & IO_URING_F_IOPOLL);
 	r = iou_region_get(f);
-	if (!r) {
-		reason = IO_UNIFIED_REASON_NO_REGION;
-		ret = -ENXIO;
-		return iou_uring_result(cmd, issue_flags, ret, reason);
-	}
-	if (!iou_ring_linked(r, iou_uring_ctx(cmd))) {
+	if (!r)
+		return iou_uring_result(cmd, issue_flags, -ENXIO,
+					IO_UNIFIED_REASON_NO_REGION);
+	link = iou_ring_link(r, iou_uring_ctx(cmd));
+	if (!link) {
 		reason = IO_UNIFIED_REASON_FOREIGN_RING;
 		ret = -EPERM;
-	} else if (cmd_op == IO_UNIFIED_CMD_OP ||
-		   cmd_op == IO_UNIFIED_CMD_STREAM) {
-		ret = iou_uring_submit(r, cmd, issue_flags, &reason);
-	} else if (cmd_op == IO_UNIFIED_CMD_CANCEL) {
+		goto out;
+	}
+	pdu->link = link - r->links;
+
+	switch (cmd->cmd_op) {
+	case IO_UNIFIED_CMD_OP:
+	case IO_UNIFIED_CMD_STREAM:
+		if (!(issue_flags & IO_URING_F_SQE128)) {
+			reason = IO_UNIFIED_REASON_NEED_SQE128;
+			ret = -EINVAL;
+		} else if (cmd->cmd_op == IO_UNIFIED_CMD_OP) {
+			ret = iou_uring_op(r, cmd, link, issue_flags, &reason);
+		} else {
+			ret = iou_uring_stream(r, cmd, issue_flags, &reason);
+		}
+		break;
+	case IO_UNIFIED_CMD_RING:
+		ret = iou_uring_ring(r, cmd, issue_flags, &reason);
+		break;
+	case IO_UNIFIED_CMD_CANCEL:
 		ret = iou_uring_cancel(r, cmd, &reason);
-	} else {
+		break;
+	default:
 		reason = IO_UNIFIED_REASON_UNSUPPORTED;
 		ret = -EOPNOTSUPP;
 	}
+out:
 	iou_region_put(r);
 	return iou_uring_result(cmd, issue_flags, ret, reason);
+}
+
+int iou_uring_cmd_iopoll(struct io_uring_cmd *cmd, struct io_comp_batch *iob,
+			 unsigned int poll_flags)
+{
+	struct iou_region *r = iou_region_get(cmd->file->private_data);
+	u64 polled = READ_ONCE(iou_pdu(cmd)->polled);
+	struct iou_att *att;
+	int n = 0;
+
+	/* Without a region all of its ops have come to their end. */
+	if (!r)
+		return 0;
+	for (; polled; polled &= polled - 1) {
+		att = iou_att_get(r, IO_UNIFIED_KIND_STORAGE, __ffs64(polled));
+		if (!att)
+			continue;
+		n += iou_storage_poll(iou_att_storage(att), iob, poll_flags);
+		iou_att_put(att);
+	}
+	iou_region_put(r);
+	return n;
 }

@@ -20,7 +20,8 @@ static bool iou_waiter_doomed(const struct iou_waiter *w)
 static void iou_waiter_unlink(struct iou_waiter *w)
 {
 	list_del_init(&w->node);
-	iou_pdu(w->cmd)->waiter = NULL;
+	if (w->cmd && !w->many)
+		iou_pdu(w->cmd)->waiter = NULL;
 }
 
 static void iou_watch_arm(struct iou_file *f)
@@ -42,7 +43,8 @@ int iou_waiter_add(struct iou_waiter *w,
 		canceled = w->take(w);
 	if (!ret && !canceled) {
 		list_add_tail(&w->node, &f->waiting);
-		iou_pdu(w->cmd)->waiter = w;
+		if (w->cmd && !w->many)
+			iou_pdu(w->cmd)->waiter = w;
 		iou_watch_arm(f);
 	}
 	spin_unlock_bh(&f->wait_lock);
@@ -92,10 +94,20 @@ static int iou_cancel_if(struct iou_file *f,
 	return n;
 }
 
+static bool iou_match_cmd(const struct iou_waiter *w, const void *arg)
+{
+	return w->cmd == arg;
+}
+
 void iou_cancel_cmd(struct iou_file *f, struct io_uring_cmd *cmd)
 {
 	struct iou_waiter *w;
 
+	if (iou_pdu(cmd)->burst) {
+		iou_cancel_if(f, iou_match_cmd, cmd,
+			      IO_UNIFIED_REASON_CANCELED);
+		return;
+	}
 	/* Not through the list: a dying ring asks for each of its commands. */
 	spin_lock_bh(&f->wait_lock);
 	w = iou_pdu(cmd)->waiter;
@@ -147,7 +159,7 @@ void iou_cancel_region(struct iou_region *r)
 
 static bool iou_match_dying(const struct iou_waiter *w, const void *arg)
 {
-	return iou_uring_dying(w->cmd);
+	return w->cmd && iou_uring_dying(w->cmd);
 }
 
 static void iou_watch(struct work_struct *work)

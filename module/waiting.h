@@ -15,7 +15,8 @@
  * struct iou_waiter - a command that waits
  * @node: in iou_file.waiting
  * @taken: in the list of who cancels it
- * @cmd: the uring_cmd
+ * @cmd: the uring_cmd, or NULL
+ * @many: others wait for the same @cmd
  * @region: the region
  * @atts: attachments that it uses (NULL where it has none)
  * @user_data: desc.user_data
@@ -28,6 +29,7 @@ struct iou_waiter {
 	struct list_head node;
 	struct list_head taken;
 	struct io_uring_cmd *cmd;
+	bool many;
 	struct iou_region *region;
 	struct iou_att *atts[3];
 	u64 user_data;

@@ -60,6 +60,16 @@ static inline void bpf_net_ctx_clear(struct bpf_net_context *ctx)
 }
 #endif
 
+/* What bio_poll() wants to know of a hardware queue */
+static inline blk_qc_t iou_poll_cookie(unsigned int hctx)
+{
+#ifdef IOU_HAVE_BLK_RQ_POLL
+	return hctx;
+#else
+	return hctx << 16; /* BLK_QC_T_SHIFT; the tag is for hybrid polling */
+#endif
+}
+
 /* The parameters of a rq_end_io_fn. */
 #ifdef IOU_HAVE_RQ_END_IO_BATCH
 #define IOU_RQ_END_IO_ARGS \

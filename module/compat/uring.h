@@ -4,7 +4,9 @@
  *
  * iou_uring_cmd_bytes()	the command bytes: shared with user space, copy once
  * IOU_URING_TW(name, fn)	task work "name" that calls fn(cmd, issue_flags)
- * iou_uring_in_task()		run task work in the submitter's context
+ * iou_uring_in_task()		run task work in the submitter's context, which posts
+ *				a CQE: the submitter may wait for more of them
+ * iou_uring_in_task_now()	the same, and wake the submitter for it
  * iou_uring_cmd_done()		post the CQE
  * iou_uring_ctx()		identity of the ring that a command came from
  * iou_uring_cancelable()	have io_uring tell when the command must end
@@ -49,8 +51,10 @@ static inline const void *iou_uring_cmd_bytes(struct io_uring_cmd *cmd)
 
 #ifdef IOU_HAVE_URING_DO_IN_TASK_LAZY
 #define iou_uring_in_task(cmd, fn) io_uring_cmd_do_in_task_lazy(cmd, fn)
+#define iou_uring_in_task_now(cmd, fn) io_uring_cmd_complete_in_task(cmd, fn)
 #else
 #define iou_uring_in_task(cmd, fn) io_uring_cmd_complete_in_task(cmd, fn)
+#define iou_uring_in_task_now(cmd, fn) io_uring_cmd_complete_in_task(cmd, fn)
 #endif
 
 static inline void iou_uring_cmd_done(struct io_uring_cmd *cmd, s32 res,
@@ -61,6 +65,19 @@ static inline void iou_uring_cmd_done(struct io_uring_cmd *cmd, s32 res,
 	__io_uring_cmd_done(cmd, res, res2, issue_flags, cqe32);
 #else
 	io_uring_cmd_done(cmd, res, res2, issue_flags);
+#endif
+}
+
+/*
+ * May a command be over with a result of more than 0 when it returns? 6.1 loses
+ * such a request in a worker.
+ */
+static inline bool iou_uring_returns_results(void)
+{
+#ifdef IOU_HAVE_URING_CMD_HEADER
+	return true;
+#else
+	return false;
 #endif
 }
 

@@ -72,12 +72,14 @@ static void fields(void)
 	unsigned int i;
 
 	set_up();
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 2; i++)
 		REFUSE(EINVAL, RESERVED, d->reserved0[i] = 1);
+	REFUSE(EINVAL, RESERVED, d->max_hops = 1);
 	REFUSE(EINVAL, RESERVED, d->reserved1 = 0x8000);
 	REFUSE(EINVAL, RESERVED, d->arg = 1ull << 63);
 	for (i = 0; i < 32; i++) {
-		if (i <= 3 || (i >= 5 && i <= 7))
+		/* Those that are known; LINK, STREAM, CANCEL are an SQ's. */
+		if (i <= 3 || (i >= 5 && i <= 9))
 			continue;
 		REFUSE(EINVAL, FLAGS, d->flags |= 1u << i);
 	}
@@ -106,6 +108,11 @@ static void combinations(void)
 		{ s, rx | rd },
 		{ s, rx | wr },
 		{ s, fua },
+		{ s, rd | IO_UNIFIED_F_DISCARD },
+		{ s, IO_UNIFIED_F_DISCARD | IO_UNIFIED_F_ZEROES },
+		{ s, IO_UNIFIED_F_ZEROES | fua },
+		{ s | b, IO_UNIFIED_F_DISCARD },
+		{ b, IO_UNIFIED_F_ZEROES },
 		{ s, rd | fua },
 		{ s, fl | fua },
 		{ s, oc | fl },

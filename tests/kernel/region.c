@@ -54,7 +54,11 @@ static void layout(void)
 	CHECK_EQ(c->cq_off, g->cq_off);
 	CHECK_EQ(c->data_off, g->data_off);
 	CHECK_EQ(c->data_size, g->data_size);
-	CHECK_EQ(c->sq_prod | c->sq_cons | c->cq_prod | c->cq_cons, 0);
+	CHECK_EQ(c->nr_rings, 1);
+	CHECK_EQ(c->ring[0].sq_prod | c->ring[0].sq_cons | c->ring[0].cq_prod |
+			 c->ring[0].cq_cons,
+		 0);
+	CHECK_EQ(c->ring[0].sq_flags, IO_UNIFIED_SQ_NEED_WAKEUP);
 	t_region_close(&r);
 }
 

@@ -828,7 +828,7 @@ struct io_unified_cancel {
 
 /**
  * struct io_unified_ring_cmd - the command bytes of CMD_RING (SQE of 64 bytes)
- * @nr: descriptors to take, at most; 0 = what is in the SQ now
+ * @nr: descriptors to take, at most (65536); 0 = until the SQ is empty
  * @ring: pair of SQ and CQ
  * @flags: IO_UNIFIED_RING_*
  * @reserved: zero

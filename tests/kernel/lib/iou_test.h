@@ -104,7 +104,9 @@ struct t_opt {
 	enum t_memory memory;
 	u64 size; /* 0 = 4 MiB */
 	u32 frame_size; /* 0 = 4096 */
+	u32 sq_entries; /* 0 = 64 */
 	u32 cq_entries; /* 0 = 256 */
+	u32 pairs; /* of SQ and CQ, 0 = 1 */
 	u32 ring_flags; /* besides SQE128 and CQE32 */
 	bool no_ring; /* neither make nor link an io_uring */
 };

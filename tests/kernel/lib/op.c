@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Ops: from a descriptor to an SQE, from a CQE to a result. */
-#include "iou_test.h"
+#include "sq.h"
 
 #define SQE_CMD_OFFSET 48 /* where the command bytes of an SQE128 are */
 
@@ -114,16 +114,5 @@ struct t_res t_io(struct t_region *r, u32 flags, int storage, u64 addr, u32 len,
 
 bool t_cq(struct t_region *r, struct io_unified_cqe *cqe, int ms)
 {
-	u32 cons = r->ctrl->ring[0].cq_cons;
-	u64 end = t_now_ms() + ms;
-
-	while (__atomic_load_n(&r->ctrl->ring[0].cq_prod, __ATOMIC_ACQUIRE) ==
-	       cons) {
-		if (t_now_ms() >= end)
-			return false;
-		t_sleep_ms(1);
-	}
-	*cqe = r->cq[cons & (r->reg.cq_entries - 1)];
-	__atomic_store_n(&r->ctrl->ring[0].cq_cons, cons + 1, __ATOMIC_RELEASE);
-	return true;
+	return t_cq_of(r, 0, cqe, ms);
 }

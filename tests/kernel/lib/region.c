@@ -83,8 +83,9 @@ void t_region_open(struct t_region *r, const struct t_opt *opt)
 	r->reg = (struct io_unified_region_reg){
 		.region_size = r->size,
 		.user_addr = (uintptr_t)r->base,
-		.sq_entries = 64,
+		.sq_entries = opt->sq_entries ? opt->sq_entries : 64,
 		.cq_entries = opt->cq_entries ? opt->cq_entries : 256,
+		.nr_rings = opt->pairs,
 		.frame_size = r->frame_size,
 		.uring_fd = r->has_ring ? r->ring.ring_fd : -1,
 		.nvme_fd = -1,

@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Gets from B+trees, each a chain of reads that a program asks for, and each as a
+# loop of reads for comparison: the examples btree_build and btree_get, on every
+# NVMe drive there is, which is overwritten.
+set -u
+
+bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
+examples=${IOU_EXAMPLES:-/usr/share/doc/io_unified/examples}
+count=0
+failed=0
+
+ok() {
+	local name=$1
+	shift
+	count=$((count + 1))
+	if "$@"; then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		failed=$((failed + 1))
+	fi
+}
+
+missing=
+for need in cc bpftool pkg-config jq; do
+	command -v $need >/dev/null || missing="$missing $need"
+done
+if [ -n "$missing" ]; then
+	echo "not installed:$missing"
+	exit 77
+fi
+drives=(/dev/nvme?n1)
+if [ ! -b "${drives[0]}" ]; then
+	echo "no NVMe drive"
+	exit 77
+fi
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+bpftool gen skeleton "$bpf/btree.bpf.o" name btree_bpf >"$dir/btree.skel.h" || exit 1
+for name in btree_build btree_get; do
+	# shellcheck disable=SC2046 # flags are words
+	cc -O2 -Wall -I"$dir" -o "$dir/$name" "$examples/$name.c" \
+		$(pkg-config --cflags --libs libiounified) -lbpf || exit 1
+done
+
+# build DEPTH ARGS...: a tree of that depth on $dev
+build() {
+	"$dir/btree_build" "${@:2}" "$dev" >"$dir/built" 2>&1
+	sed 's/^/# /' "$dir/built"
+	grep -q "^depth $1," "$dir/built"
+}
+# get NAME ARGS...: gets, all of them right; their report is in $dir/NAME
+get() {
+	"$dir/btree_get" --json --depth-check "${@:2}" "$dev" >"$dir/$1" 2>"$dir/err"
+	local status=$?
+	sed 's/^/# /' "$dir/$1" "$dir/err"
+	[ $status = 0 ] && jq -e '.wrong == 0 and .found > 0 and .absent > 0 and
+		.found + .absent == .gets and .reads == .gets * .depth' "$dir/$1" >/dev/null
+}
+# agree PATH: what the chains by that path found is what the loop found
+agree() {
+	jq -se --arg path "$1" '.[0].path == $path and .[1].path == "io_uring" and
+		.[0].found == .[1].found and .[0].absent == .[1].absent' \
+		"$dir/chain" "$dir/loop" >/dev/null
+}
+# all WHAT GETS: by each way
+all() {
+	ok "$1: a loop of reads" get loop --loop --gets "$2"
+	ok "$1: chains, passthrough" get chain --chain --gets "$2"
+	ok "$1: the same answers" agree passthrough
+	ok "$1: chains, bio" get chain --chain --bio --gets "$2"
+	ok "$1: the same answers, bio" agree bio
+}
+# refuse TEXT ARGS...: gets fail, and say so
+refuse() {
+	"$dir/btree_get" --gets 1000 "${@:2}" "$dev" >"$dir/said" 2>"$dir/err"
+	local status=$?
+	sed 's/^/# /' "$dir/said" "$dir/err"
+	[ $status = 3 ] && [ "$(wc -l <"$dir/err")" = 1 ] && grep -q -- "$1" "$dir/err"
+}
+
+depths="1 2 3 4 5 6"
+for dev in "${drives[@]}"; do
+	for depth in $depths; do
+		ok "$dev, depth $depth: built" build "$depth" --fanout 4 --keys $((4 ** depth))
+		all "$dev, depth $depth" 1000
+	done
+
+	# the tree of depth 6: 5 reads after the first, the root in block 1
+	for io in "" --bio; do
+		what="$dev${io:+, bio}"
+		# shellcheck disable=SC2086 # none or one
+		{
+			ok "$what: one in flight" get chain $io --in-flight 1 --gets 100
+			ok "$what: more hops than needed" get chain $io --max-hops 255 --gets 1000
+			ok "$what: a hop too few" refuse "raise max_hops" $io --max-hops 4
+			ok "$what: a chain that leaves the window" refuse "bound ctl->dev_offset" \
+				$io --window 8192
+		}
+	done
+	depths=6
+done
+
+# Block 2 is the first leaf that was written, with the smallest keys.
+"$dir/btree_build" --fanout 4 --keys 64 "$dev" >"$dir/built"
+dd if=/dev/zero of="$dev" bs=4096 seek=2 count=1 oflag=direct status=none
+for io in "" --bio; do
+	# shellcheck disable=SC2086
+	ok "corrupt block${io:+, bio}" refuse "XDP_ABORTED" $io
+done
+ok "corrupt block, a loop of reads" refuse "not the node" --loop
+
+ok "10 million keys: built" build 4 --keys 10000000
+all "10 million keys" 10000
+
+echo "1..$count"
+[ "$failed" = 0 ]
