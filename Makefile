@@ -74,6 +74,9 @@ lint:
 demo:
 	tests/demo
 
+bench:
+	tests/bench/run
+
 format:
 	git ls-files -co --exclude-standard -- "module/*.[ch]" "uapi/*.h" "userspace/*.[ch]" \
 		"tests/*.[ch]" | sort -u | xargs clang-format -i
@@ -97,7 +100,8 @@ help:
 	@echo 'lint          checkpatch, sparse, W=1, clang-format, cppcheck, shellcheck'
 	@echo 'format        clang-format, in place'
 	@echo 'demo          records real traffic to an NVMe drive in a VM and shows it is right'
+	@echo 'bench         instructions per op against io_uring and NVMe passthrough: docs/benchmarks.md'
 	@echo 'clean         removes what was built; caches stay in ~/.cache/io_unified'
 
 .PHONY: all no-headers module userspace install install-userspace install-config \
-	dkms-source dkms uninstall check check-debug check-stress check-unit lint format demo clean help
+	dkms-source dkms uninstall check check-debug check-stress check-unit lint format demo bench clean help
