@@ -4,6 +4,8 @@
 nvme_count=0
 namespaces=0
 nic_count=0
+wire=()		# what starts QEMU with the wire's ends at wire_fd and the next
+wire_fd=100
 
 # add_nvme SIZE[,key=value]... RUN_DIR: one controller, its images sparse files.
 #   lba=N      logical and physical block size of its namespaces
@@ -44,15 +46,15 @@ add_nvme() {
 	nvme_count=$((nvme_count + 1))
 }
 
-# add_nics RUN_DIR MODEL[,key=value]...: what one NIC sends the others receive.
-# Two are connected by a socket, which keeps the order of packets; more sit on a
-# hub, where a packet that finds a NIC busy may be overtaken by the next.
+# add_nics MODEL[,key=value]...: what one NIC sends the others receive.  Two are
+# wired to each other by a socket pair, which keeps the order of packets; more sit
+# on a hub, where a packet that finds a NIC busy may be overtaken by the next.
 add_nics() {
-	local run=$1 count=$(($# - 1)) spec
-	shift
+	local spec
 	for spec; do
-		if [ "$count" = 2 ]; then
-			add_nic "$spec" "stream,server=$([ $nic_count = 0 ] && echo on || echo off),addr.type=unix,addr.path=$run/link"
+		if [ $# = 2 ]; then
+			wire=(perl "$vm_dir/lib/wire.pl")
+			add_nic "$spec" "socket,fd=$((wire_fd + nic_count))"
 		else
 			add_nic "$spec" hubport,hubid=0
 		fi
