@@ -180,6 +180,7 @@ static void one_ring(int round)
 	if (!open) {
 		t_life_open(&life, 0);
 		io_uring_queue_exit(&life.r.ring);
+		life.r.has_ring = false; /* not to be closed with it */
 		REQUIRE(!t_detach(&life.r, IO_UNIFIED_KIND_RING, 0));
 		open = true;
 	}
