@@ -41,7 +41,6 @@ static void repeat(void (*one)(int round), int n)
 	for (i = 0; i < 24; i++)
 		one(i);
 	t_refcount_wait(refs);
-	t_leak_allow_rings(n);
 	t_leak_start(&before);
 	for (i = 0; i < n; i++)
 		one(i);
@@ -278,7 +277,6 @@ static void ring_close(void)
 	t_traffic_start("iout1");
 	for (i = 0; i < 12; i++)
 		one_ring(i);
-	t_leak_allow_rings(rounds());
 	t_leak_start(&before);
 	for (i = 0; i < rounds(); i++)
 		one_ring(i);

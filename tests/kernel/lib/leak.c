@@ -7,8 +7,6 @@
 
 #include "leak.h"
 
-static long allowed_kb;
-
 static long field(const char *text, const char *name)
 {
 	const char *at = text;
@@ -112,7 +110,7 @@ void t_leak_start(struct t_leak *l)
 void t_leak_check(const struct t_leak *before, int rounds)
 {
 	/* A page each round: less than anything that we could forget. */
-	const long kb = allowed_kb + 4L * rounds;
+	const long kb = 4L * rounds;
 	const long slab_kb = slabs_are_kept() ? LONG_MAX : kb;
 	struct t_leak now;
 	int i;
@@ -141,24 +139,6 @@ void t_leak_check(const struct t_leak *before, int rounds)
 	CHECK(now.files - before->files < rounds, "files are open");
 	CHECK(now.netdevs <= before->netdevs, "interfaces");
 	CHECK(now.bpf <= before->bpf, "BPF programs, maps, links");
-}
-
-void t_leak_allow_rings(int rounds)
-{
-	struct t_leak before, after;
-	struct io_uring ring;
-	int i;
-
-	t_leak_start(&before);
-	for (i = 0; i < rounds; i++) {
-		t_ring_init(&ring, 256, i % 4 == 3 ? IORING_SETUP_SQPOLL : 0);
-		io_uring_queue_exit(&ring);
-	}
-	t_leak_start(&after);
-	if (before.free_kb > after.free_kb)
-		allowed_kb = before.free_kb - after.free_kb;
-	t_note("%d rings alone: free %+ld kB", rounds,
-	       after.free_kb - before.free_kb);
 }
 
 int t_refcount(void)
