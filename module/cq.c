@@ -38,8 +38,10 @@ static void iou_cq_wake(struct iou_pair *p)
 
 	/* The entry is seen before we look who waits for one. */
 	smp_mb();
+	/* After the barrier above */
 	if (waitqueue_active(&p->wait))
 		wake_up(&p->wait);
+	/* The same */
 	if (waitqueue_active(poll_wait))
 		wake_up_poll(poll_wait, EPOLLIN | EPOLLRDNORM);
 }

@@ -337,6 +337,8 @@ int iou_pairs_init(struct iou_region *r)
 	struct iou_pair *p;
 	u32 i;
 
+	BUILD_BUG_ON(sizeof(struct io_unified_ctrl) > IO_UNIFIED_CTRL_SIZE);
+	BUILD_BUG_ON(offsetof(struct io_unified_ring, cq_cons) != 3 * 64);
 	r->pairs = kvcalloc(r->nr_pairs, sizeof(*r->pairs), GFP_KERNEL_ACCOUNT);
 	if (!r->pairs)
 		return -ENOMEM;

@@ -255,13 +255,15 @@ int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		if (!(issue_flags & IO_URING_F_SQE128)) {
 			reason = IO_UNIFIED_REASON_NEED_SQE128;
 			ret = -EINVAL;
-		} else if (likely(cmd->cmd_op == IO_UNIFIED_CMD_OP)) {
-			ret = iou_uring_op(r, cmd, link, issue_flags, &reason);
-			return iou_uring_result(cmd, issue_flags, ret, reason);
-		} else {
-			ret = iou_uring_stream(r, cmd, issue_flags, &reason);
+			break;
 		}
-		break;
+		if (cmd->cmd_op == IO_UNIFIED_CMD_STREAM) {
+			ret = iou_uring_stream(r, cmd, issue_flags, &reason);
+			break;
+		}
+		/* The op has the reference on the region now. */
+		ret = iou_uring_op(r, cmd, link, issue_flags, &reason);
+		return iou_uring_result(cmd, issue_flags, ret, reason);
 	case IO_UNIFIED_CMD_RING:
 		ret = iou_uring_ring(r, cmd, issue_flags, &reason);
 		break;

@@ -546,11 +546,15 @@ struct io_unified_enter {
  * is ever lost.
  */
 struct io_unified_ring {
-	__u32 sq_prod __attribute__((aligned(64)));
-	__u32 sq_cons __attribute__((aligned(64)));
+	__u32 sq_prod;
+	__u32 pad0[15];		/* who writes has a cache line to itself */
+	__u32 sq_cons;
 	__u32 sq_flags;
-	__u32 cq_prod __attribute__((aligned(64)));
-	__u32 cq_cons __attribute__((aligned(64)));
+	__u32 pad1[14];
+	__u32 cq_prod;
+	__u32 pad2[15];
+	__u32 cq_cons;
+	__u32 pad3[15];
 } __attribute__((aligned(64)));
 
 /**
