@@ -62,9 +62,6 @@ check:
 check-debug:
 	tests/check debug
 
-check-stress:
-	tests/check stress
-
 check-unit:
 	$(MAKE) -C userspace check
 
@@ -95,7 +92,6 @@ help:
 	@echo 'dkms          the module alone, by DKMS'
 	@echo 'check         every test on KERNELS="6.1 6.12 7.x"; TESTS="pattern" picks guest tests'
 	@echo 'check-debug   the guest suites on a kernel with KASAN, lockdep and kmemleak'
-	@echo 'check-stress  the guest suites, with hundreds of rounds of death in every form'
 	@echo 'check-unit    the unit tests, on this host'
 	@echo 'lint          checkpatch, sparse, W=1, clang-format, cppcheck, shellcheck'
 	@echo 'format        clang-format, in place'
@@ -104,4 +100,4 @@ help:
 	@echo 'clean         removes what was built; caches stay in ~/.cache/io_unified'
 
 .PHONY: all no-headers module userspace install install-userspace install-config \
-	dkms-source dkms uninstall check check-debug check-stress check-unit lint format demo bench clean help
+	dkms-source dkms uninstall check check-debug check-unit lint format demo bench clean help

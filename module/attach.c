@@ -73,7 +73,7 @@ struct iou_att *iou_att_get(struct iou_region *r, u32 kind, u32 index)
 	index = array_index_nospec(index, IOU_MAX_ATTACHMENTS);
 	rcu_read_lock();
 	att = rcu_dereference(table[index]);
-	if (att && !percpu_ref_tryget_live(&att->refs))
+	if (att && !percpu_ref_tryget_live_rcu(&att->refs))
 		att = NULL;
 	rcu_read_unlock();
 	return att;

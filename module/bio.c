@@ -18,9 +18,10 @@ void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off, u32 len)
 	bio_set_flag(bio, BIO_CLONED);
 	bio->bi_io_vec = io->bvec;
 	bio->bi_vcnt = io->nr_bvec;
-	/* The iterator starts at the first slice: move it to our first byte. */
 	bio->bi_iter.bi_size = io->skip + off + len;
-	bio_advance_iter(bio, &bio->bi_iter, io->skip + off);
+	/* The iterator starts at the first slice: move it to our first byte. */
+	if (unlikely(io->skip + off))
+		bio_advance_iter(bio, &bio->bi_iter, io->skip + off);
 }
 
 static void iou_bio_retry(struct work_struct *work);

@@ -100,9 +100,10 @@ static void iou_nvme_command(const struct iou_io *io, struct nvme_command *c,
 	const struct iou_storage *st = io->st;
 	u64 lba = (st->start + io->pos + off) >> st->block_shift;
 
-	memset(c, 0, sizeof(*c));
-	c->rw.opcode = iou_nvme_opcode(io);
-	c->rw.nsid = cpu_to_le32(st->nsid);
+	*c = (struct nvme_command){
+		.rw.opcode = iou_nvme_opcode(io),
+		.rw.nsid = cpu_to_le32(st->nsid),
+	};
 	if (!len)
 		return;
 	c->rw.slba = cpu_to_le64(lba);
@@ -113,9 +114,12 @@ static void iou_nvme_command(const struct iou_io *io, struct nvme_command *c,
 
 static void iou_nvme_part_done(struct iou_io *io)
 {
-	if (!atomic_dec_and_test(&io->left))
-		return;
-	kvfree(io->more);
+	/* One that was not split has nobody to wait for. */
+	if (unlikely(io->more)) {
+		if (!atomic_dec_and_test(&io->left))
+			return;
+		kvfree(io->more);
+	}
 	io->done(io);
 }
 
@@ -195,15 +199,16 @@ static u32 iou_nvme_part_len(const struct iou_io *io)
 
 int iou_nvme_submit(struct iou_io *io, bool nowait)
 {
-	u32 part = iou_nvme_part_len(io);
-	u32 parts = part ? DIV_ROUND_UP(io->len, part) : 1;
-	u32 i, off;
+	u32 part, parts, i, off;
 	int ret;
 
-	if (parts == 1) {
-		atomic_set(&io->left, 1);
+	/* A page is never too much for one command. */
+	if (likely(io->len <= PAGE_SIZE))
 		return iou_nvme_start_part(io, &io->bio, 0, io->len, nowait);
-	}
+	part = iou_nvme_part_len(io);
+	parts = DIV_ROUND_UP(io->len, part);
+	if (parts == 1)
+		return iou_nvme_start_part(io, &io->bio, 0, io->len, nowait);
 
 	/* What cannot be taken back once begun is begun where it may sleep. */
 	if (nowait)
@@ -267,7 +272,6 @@ static int iou_nvme_probe_status(struct iou_storage *st)
 	p->io.len = bv.bv_len;
 	p->io.bvec = &bv;
 	p->io.nr_bvec = 1;
-	atomic_set(&p->io.left, 1);
 	ret = iou_nvme_start_part(&p->io, &p->io.bio, 0, p->io.len, false);
 	if (!ret) {
 		wait_for_completion(&p->done);

@@ -27,25 +27,8 @@ struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool)
 
 	if (!op)
 		return NULL;
-	percpu_ref_get(&r->refs);
 	op->r = r;
-	op->cmd = NULL;
-	op->pair = NULL;
-	op->next = NULL;
-	op->st = NULL;
-	op->nq = NULL;
-	op->prog = NULL;
-	op->tstamp = 0;
-	op->done = 0;
-	op->flags = 0;
-	op->verdict = 0;
-	op->error = 0;
-	op->reason = IO_UNIFIED_REASON_NONE;
-	op->hops = 0;
-	op->burst = false;
-	op->poll = false;
-	op->again = false;
-	op->retaken = false;
+	memset_startat(op, 0, cmd);
 	op->io.nvme_status = 0;
 	INIT_LIST_HEAD(&op->waiter.node);
 	return op;
@@ -589,6 +572,34 @@ static int iou_op_check_storage(struct iou_op *op)
 	return iou_storage_check(op->st, d->dev_offset, d->len, reason);
 }
 
+/*
+ * Most ops read or write. One that says so and nothing else, and is right, is
+ * ready in one go; whoever else finds out what is wrong, and why.
+ */
+static bool iou_op_prepare_plain(struct iou_op *op)
+{
+	const struct io_unified_desc *d = &op->d;
+	struct iou_storage *st;
+	struct iou_att *att;
+
+	if (!iou_desc_plain(op->r, d))
+		return false;
+	att = iou_att_get(op->r, IO_UNIFIED_KIND_STORAGE, d->storage);
+	if (unlikely(!att))
+		return false;
+	st = iou_att_storage(att);
+	if (unlikely(!(d->flags & IO_UNIFIED_F_WRITE ? st->writable :
+						       st->readable) ||
+		     (d->addr & st->dma_mask) ||
+		     ((d->dev_offset | d->len) & (iou_block_size(st) - 1)) ||
+		     d->len > st->size || d->dev_offset > st->size - d->len)) {
+		iou_att_put(att);
+		return false;
+	}
+	op->st = st;
+	return true;
+}
+
 int iou_op_prepare(struct iou_op *op)
 {
 	const struct io_unified_desc *d = &op->d;
@@ -601,6 +612,8 @@ int iou_op_prepare(struct iou_op *op)
 	op->state[1] = 0;
 	op->len = d->len;
 	op->orig_len = d->len;
+	if (likely(iou_op_prepare_plain(op)))
+		return 0;
 
 	ret = iou_desc_check(d, &op->reason);
 	if (!ret)
@@ -625,12 +638,11 @@ int iou_op_prepare(struct iou_op *op)
 int iou_op_start(struct iou_op *op, bool nowait)
 {
 	const struct io_unified_desc *d = &op->d;
-	struct iou_region *r = op->r;
 	int ret;
 
-	trace_io_unified_submit(r, d);
-	iou_count(r->stats, IO_UNIFIED_STAT_OPS, 1);
-	if (d->flags & IO_UNIFIED_F_RX) {
+	trace_io_unified_submit(op->r, d);
+	iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, 1);
+	if (unlikely(d->flags & IO_UNIFIED_F_RX)) {
 		ret = iou_op_start_rx(op);
 	} else if (!(d->flags & IO_UNIFIED_F_READ) && op->prog) {
 		iou_op_process(op, nowait);
@@ -638,11 +650,12 @@ int iou_op_start(struct iou_op *op, bool nowait)
 	} else {
 		iou_op_prepare_io(op, d->addr, d->len);
 		ret = iou_storage_submit(&op->io, nowait);
-		if (ret && ret != -EAGAIN)
+		if (unlikely(ret && ret != -EAGAIN))
 			op->reason = IO_UNIFIED_REASON_IO;
 	}
-	if (ret)
-		iou_count(r->stats, IO_UNIFIED_STAT_OPS, -1);
+	/* What was started may be gone by now. */
+	if (unlikely(ret))
+		iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, -1);
 	return ret;
 }
 

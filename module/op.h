@@ -54,24 +54,24 @@ struct iou_op {
 	struct iou_pool *pool;
 	struct llist_node free;
 	struct iou_region *r;
-	struct io_uring_cmd *cmd;
-	struct iou_pair *pair;
-	struct iou_op *next;
-	struct iou_storage *st;
-	struct iou_netq *nq;
-	struct iou_prog *prog;
 	struct io_unified_desc d;
 	u64 addr;
 	u64 dev_offset;
 	u64 cookie;
 	u64 state[2];
-	u64 tstamp;
 	u32 len;
 	u32 orig_len;
+	u32 frame;
+	struct io_uring_cmd *cmd; /* from here on zero for each op anew */
+	struct iou_pair *pair;
+	struct iou_op *next;
+	struct iou_storage *st;
+	struct iou_netq *nq;
+	struct iou_prog *prog;
+	u64 tstamp;
 	u32 done;
 	u32 flags;
 	u32 verdict;
-	u32 frame;
 	int error;
 	u16 reason;
 	u8 hops;
@@ -82,8 +82,9 @@ struct iou_op {
 };
 
 /*
- * An op of the region with its memory, and a reference on the region: for the
- * caller to fill in @d, @cmd, @pair, @burst, @poll. NULL: no memory.
+ * An op with its memory: for the caller to fill in @d, @cmd, @pair, @burst,
+ * @poll. It has the caller's reference on the region from now on. NULL: no
+ * memory, and the reference is still the caller's.
  */
 struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool);
 /* One that was not started: as if it had never been. */

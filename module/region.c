@@ -16,7 +16,7 @@ struct iou_region *iou_region_get(struct iou_file *f)
 
 	rcu_read_lock();
 	r = rcu_dereference(f->region);
-	if (r && !percpu_ref_tryget_live(&r->refs))
+	if (r && !percpu_ref_tryget_live_rcu(&r->refs))
 		r = NULL;
 	rcu_read_unlock();
 	return r;

@@ -117,7 +117,10 @@ static void iou_ring_start(struct iou_op *op, bool nowait)
 		iou_op_fail(op, ret, op->reason);
 }
 
-/* A descriptor of the SQ becomes an op. NULL: no memory. */
+/*
+ * A descriptor of the SQ becomes an op, with a reference of the caller's on the
+ * region. NULL: no memory.
+ */
 static struct iou_op *iou_ring_one(struct iou_pair *p,
 				   const struct iou_ring_take *take)
 {
@@ -151,6 +154,7 @@ static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 	struct iou_op *head = NULL, *last = NULL, *op;
 	u32 i;
 
+	percpu_ref_get_many(&p->region->refs, nr);
 	for (i = 0; i < nr; i++) {
 		op = iou_ring_one(p, take);
 		if (unlikely(!op))
@@ -170,6 +174,8 @@ static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 	}
 	if (head)
 		iou_ring_start(head, take->nowait);
+	if (unlikely(i < nr))
+		percpu_ref_put_many(&p->region->refs, nr - i);
 	/* The slots are free once the index says so. */
 	smp_store_release(&p->ctrl->sq_cons, p->sq_cons);
 	return i;

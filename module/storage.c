@@ -106,10 +106,19 @@ void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem, u64 addr,
 	unsigned long first = addr >> mem->chunk_shift;
 	unsigned long last = (addr + len - 1) >> mem->chunk_shift;
 
+	io->len = len;
+	if (likely(first == last)) {
+		io->one.bv_page = mem->bvec[first].bv_page;
+		io->one.bv_offset = addr & ((1UL << mem->chunk_shift) - 1);
+		io->one.bv_len = len;
+		io->bvec = &io->one;
+		io->nr_bvec = 1;
+		io->skip = 0;
+		return;
+	}
 	io->bvec = mem->bvec + first;
 	io->nr_bvec = last - first + 1;
 	io->skip = addr & ((1UL << mem->chunk_shift) - 1);
-	io->len = len;
 }
 
 bool iou_bvec_append(struct bio_vec *bv, u32 *nr, u32 max,

@@ -67,6 +67,11 @@ struct iou_storage {
 	bool pollable;
 };
 
+static inline u32 iou_block_size(const struct iou_storage *st)
+{
+	return 1U << st->block_shift;
+}
+
 static inline struct iou_storage *iou_att_storage(struct iou_att *att)
 {
 	return container_of(att, struct iou_storage, att);
@@ -91,6 +96,7 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  * @nvme_status: of the drive (passthrough)
  * @left: parts not done yet
  * @more: bios of the parts beyond the first, where one is not enough
+ * @one: the memory, where it is one slice
  * @bio: of the first part
  * @work: what has to sleep
  */
@@ -111,6 +117,7 @@ struct iou_io {
 	u16 nvme_status;
 	atomic_t left;
 	struct bio *more;
+	struct bio_vec one;
 	struct bio bio;
 	struct work_struct work;
 };

@@ -73,8 +73,8 @@ static void iou_uring_copy(void *to, const void *from, size_t size)
 		out[i] = READ_ONCE(in[i]);
 }
 
-static int iou_uring_cancel(struct iou_region *r, struct io_uring_cmd *cmd,
-			    u16 *reason)
+static noinline int iou_uring_cancel(struct iou_region *r,
+				     struct io_uring_cmd *cmd, u16 *reason)
 {
 	struct io_unified_cancel c;
 	int n;
@@ -101,8 +101,9 @@ static void iou_uring_waits(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	iou_uring_cancelable(cmd, issue_flags);
 }
 
-static int iou_uring_stream(struct iou_region *r, struct io_uring_cmd *cmd,
-			    unsigned int issue_flags, u16 *reason)
+static noinline int iou_uring_stream(struct iou_region *r,
+				     struct io_uring_cmd *cmd,
+				     unsigned int issue_flags, u16 *reason)
 {
 	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
 	struct iou_stream_from from = { .cmd = cmd, .pair = &r->pairs[0] };
@@ -130,6 +131,7 @@ static int iou_uring_stream(struct iou_region *r, struct io_uring_cmd *cmd,
 	return ret ?: -EIOCBQUEUED;
 }
 
+/* Takes over the caller's reference on the region. */
 static int iou_uring_op(struct iou_region *r, struct io_uring_cmd *cmd,
 			struct iou_link *link, unsigned int issue_flags,
 			u16 *reason)
@@ -138,8 +140,10 @@ static int iou_uring_op(struct iou_region *r, struct io_uring_cmd *cmd,
 	struct iou_op *op = iou_op_new(r, &link->pool);
 	int ret;
 
-	if (!op)
+	if (unlikely(!op)) {
+		iou_region_put(r);
 		return -ENOMEM;
+	}
 	iou_uring_copy(&op->d, &bytes->desc, sizeof(op->d));
 	op->cmd = cmd;
 	op->poll = issue_flags & IO_URING_F_IOPOLL;
@@ -174,8 +178,9 @@ refuse:
 	return ret;
 }
 
-static int iou_uring_ring(struct iou_region *r, struct io_uring_cmd *cmd,
-			  unsigned int issue_flags, u16 *reason)
+static noinline int iou_uring_ring(struct iou_region *r,
+				   struct io_uring_cmd *cmd,
+				   unsigned int issue_flags, u16 *reason)
 {
 	struct iou_pdu *pdu = iou_pdu(cmd);
 	struct io_unified_ring_cmd c;
@@ -250,8 +255,9 @@ int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		if (!(issue_flags & IO_URING_F_SQE128)) {
 			reason = IO_UNIFIED_REASON_NEED_SQE128;
 			ret = -EINVAL;
-		} else if (cmd->cmd_op == IO_UNIFIED_CMD_OP) {
+		} else if (likely(cmd->cmd_op == IO_UNIFIED_CMD_OP)) {
 			ret = iou_uring_op(r, cmd, link, issue_flags, &reason);
+			return iou_uring_result(cmd, issue_flags, ret, reason);
 		} else {
 			ret = iou_uring_stream(r, cmd, issue_flags, &reason);
 		}

@@ -68,8 +68,6 @@ extern "C" {
  * @IO_UNIFIED_FEAT_RINGS: IO_UNIFIED_CMD_RING, IO_UNIFIED_ENTER
  * @IO_UNIFIED_FEAT_IOPOLL: ops from rings with IORING_SETUP_IOPOLL
  * @IO_UNIFIED_FEAT_CHAIN: IO_UNIFIED_CTL_AGAIN
- * @IO_UNIFIED_FEAT_KFUNCS: programs may call iou_frame_slice() and
- *	iou_frame_crc32c()
  */
 enum io_unified_feature {
 	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
@@ -85,7 +83,6 @@ enum io_unified_feature {
 	IO_UNIFIED_FEAT_RINGS			= 1 << 10,
 	IO_UNIFIED_FEAT_IOPOLL			= 1 << 11,
 	IO_UNIFIED_FEAT_CHAIN			= 1 << 12,
-	IO_UNIFIED_FEAT_KFUNCS			= 1 << 13,
 };
 
 /**

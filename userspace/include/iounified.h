@@ -325,12 +325,7 @@ int iou_get_stats(struct iou_region *r, unsigned int kind, unsigned int index,
 static inline void iou_desc_op(struct io_unified_desc *d, uint32_t ops,
 			       uint32_t flags, uint64_t addr, uint32_t len)
 {
-	uint64_t *word = (uint64_t *)(void *)d;
-	unsigned int i;
-
-	/* by hand: one in an SQE reaches past what an SQE is declared with */
-	for (i = 0; i < sizeof(*d) / sizeof(*word); i++)
-		word[i] = 0;
+	memset(d, 0, sizeof(*d));
 	d->addr = addr;
 	d->len = len;
 	d->ops = ops;
@@ -389,11 +384,10 @@ static inline void *iou_prep_cmd(struct io_uring_sqe *sqe,
 {
 	uint64_t user_data = sqe->user_data;
 	unsigned char *p = (unsigned char *)sqe;
-	unsigned int i;
 
-	/* by hand: an SQE is declared with half of its 128 bytes */
-	for (i = 0; i < IOU_SQE_SIZE / sizeof(uint64_t); i++)
-		((uint64_t *)(void *)p)[i] = 0;
+	/* an SQE is declared with half of its 128 bytes: forget what it is */
+	__asm__("" : "+r"(p));
+	memset(p, 0, IOU_SQE_SIZE);
 	sqe->opcode = IORING_OP_URING_CMD;
 	sqe->fd = r->fd;
 	sqe->cmd_op = cmd_op;
@@ -420,7 +414,10 @@ static inline struct io_unified_desc *iou_prep_op(struct io_uring_sqe *sqe,
 	struct io_unified_cmd *cmd = (struct io_unified_cmd *)iou_prep_cmd(
 		sqe, r, IO_UNIFIED_CMD_OP);
 
-	iou_desc_op(&cmd->desc, ops, flags, addr, len);
+	cmd->desc.addr = addr;
+	cmd->desc.len = len;
+	cmd->desc.ops = ops;
+	cmd->desc.flags = flags;
 	return &cmd->desc;
 }
 

@@ -201,7 +201,6 @@ static const char *const features[] = {
 	"rings",
 	"iopoll",
 	"chain",
-	"kfuncs",
 };
 
 static const char *const memories[] = {

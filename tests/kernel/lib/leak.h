@@ -18,11 +18,6 @@ struct t_leak {
 };
 
 void t_leak_start(struct t_leak *l);
-/*
- * Makes and closes rings that never saw our device. What the kernel itself
- * does not give back of them soon is no leak of ours: t_leak_check() allows it.
- */
-void t_leak_allow_rings(int rounds);
 /* Fails the case if something went with each of @rounds rounds. */
 void t_leak_check(const struct t_leak *before, int rounds);
 /* References on the module. */

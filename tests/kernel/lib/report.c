@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Cases in processes of their own, TAP lines, the exit status. */
+#include <execinfo.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "iou_test.h"
@@ -91,6 +94,43 @@ int t_status(void)
 	return 0;
 }
 
+/*
+ * A case that crashes says where: at what address, called from where, and what
+ * was mapped. Not quite allowed in a signal handler, but there is nothing left
+ * to lose. The signal then does what it does.
+ */
+static void crashed(int sig, siginfo_t *info, void *context)
+{
+	const ucontext_t *uc = context;
+	void *frames[32];
+	char buf[4096];
+	ssize_t n;
+	int fd;
+
+	printf("# signal %d (code %d) in thread %d, address %p, at %#llx, stack at %#llx\n",
+	       sig, info->si_code, gettid(), info->si_addr,
+	       (unsigned long long)uc->uc_mcontext.gregs[REG_RIP],
+	       (unsigned long long)uc->uc_mcontext.gregs[REG_RSP]);
+	fflush(stdout);
+	backtrace_symbols_fd(frames, backtrace(frames, 32), STDOUT_FILENO);
+	fd = open("/proc/self/maps", O_RDONLY);
+	while (fd >= 0 && (n = read(fd, buf, sizeof(buf))) > 0)
+		if (write(STDOUT_FILENO, buf, n) != n)
+			break;
+}
+
+static void explain_crashes(void)
+{
+	const struct sigaction sa = {
+		.sa_sigaction = crashed,
+		.sa_flags = SA_SIGINFO | SA_RESETHAND,
+	};
+
+	sigaction(SIGSEGV, &sa, NULL);
+	sigaction(SIGBUS, &sa, NULL);
+	sigaction(SIGILL, &sa, NULL);
+}
+
 static void run_case(const struct t_case *c)
 {
 	int timeout = c->timeout ? c->timeout : 60;
@@ -104,6 +144,7 @@ static void run_case(const struct t_case *c)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setpgid(0, 0);
+		explain_crashes();
 		t_arg = c->arg;
 		c->run();
 		t_end_case();
