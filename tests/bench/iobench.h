@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #define MAX_QD 512
 
@@ -27,6 +28,7 @@ enum ring_mode { RING_PLAIN, RING_DEFER, RING_SQPOLL, RING_IOPOLL };
  * @mode: how io_urings are set up
  * @bio: force the bio path
  * @small_cqe: engine "op": no IORING_SETUP_CQE32
+ * @soak: count what the CPU has left, too
  * @mark: file to write 1 to when the measured ops begin, 0 at their end
  */
 struct options {
@@ -42,6 +44,7 @@ struct options {
 	enum ring_mode mode;
 	bool bio;
 	bool small_cqe;
+	bool soak;
 	const char *mark;
 };
 
@@ -122,6 +125,12 @@ void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* A JSON line that says why this cannot be measured here; exit status 77. */
 void unsupported(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
+
+uint64_t now(clockid_t clock);
+/* Starts to burn what others leave of the CPU. */
+void soak_start(void);
+/* ns of the CPU that were left since soak_start(). */
+double soak_ns(void);
 
 /* Opens @path, O_DIRECT if it is a block device. */
 int open_device(const char *path);

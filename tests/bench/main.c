@@ -26,6 +26,7 @@ struct result {
 	uint64_t cpu_ns;
 	uint64_t start_ns;
 	uint64_t end_ns;
+	double left_ns;
 	uint64_t syscalls;
 	uint64_t cqes;
 };
@@ -78,7 +79,7 @@ static void sqe_step(struct worker *w)
 	w->cqes += nr;
 }
 
-static uint64_t now(clockid_t clock)
+uint64_t now(clockid_t clock)
 {
 	struct timespec t;
 
@@ -136,11 +137,13 @@ static void *run(void *arg)
 	r->ops = w->done;
 	r->syscalls = w->syscalls;
 	r->cqes = w->cqes;
+	r->left_ns = soak_ns();
 	r->start_ns = now(CLOCK_MONOTONIC);
 	r->cpu_ns = now(CLOCK_THREAD_CPUTIME_ID);
 	step_until(w, w->done + w->o->ops);
 	r->cpu_ns = now(CLOCK_THREAD_CPUTIME_ID) - r->cpu_ns;
 	r->end_ns = now(CLOCK_MONOTONIC);
+	r->left_ns = soak_ns() - r->left_ns;
 	r->ops = w->done - r->ops;
 	r->syscalls = w->syscalls - r->syscalls;
 	r->cqes = w->cqes - r->cqes;
@@ -173,7 +176,7 @@ static void report(const struct engine *e, const struct result *r)
 	       "\"bs\":%u,\"qd\":%u,\"wait\":%u,\"batch\":%u,\"threads\":%u,"
 	       "\"ops\":%llu,\"cpu_ns\":%.1f,\"process_ns\":%.1f,"
 	       "\"wall_ns\":%.1f,\"syscalls\":%.4f,\"cqes\":%.4f,"
-	       "\"errors\":%llu,\"error\":%d}\n",
+	       "\"errors\":%llu,\"error\":%d",
 	       e->name, e->path ? e->path() : "none", mode_name(r->w.mode),
 	       options.bs, options.qd, options.wait, options.batch,
 	       options.threads, (unsigned long long)ops,
@@ -182,6 +185,10 @@ static void report(const struct engine *e, const struct result *r)
 	       (double)(end - start) / (double)ops,
 	       (double)syscalls / (double)ops, (double)cqes / (double)ops,
 	       (unsigned long long)errors, error);
+	if (options.soak)
+		printf(",\"busy_ns\":%.1f",
+		       ((double)(end - start) - r->left_ns) / (double)ops);
+	puts("}");
 }
 
 static const struct engine *find_engine(const char *name)
@@ -210,6 +217,8 @@ int main(int argc, char **argv)
 		err(1, "calloc");
 	if (e->open)
 		e->open(&options);
+	if (options.soak)
+		soak_start();
 	pthread_barrier_init(&barrier, NULL, options.threads);
 	for (i = 0; i < options.threads; i++) {
 		r[i].w.o = &options;

@@ -50,6 +50,7 @@ static const char usage[] =
 	"  --ring MODE     plain, defer, sqpoll, iopoll (defer where there is such)\n"
 	"  --bio           io_unified: bios, also where passthrough would work\n"
 	"  --small-cqe     op: CQEs of 16 bytes\n"
+	"  --soak          all that the CPU does, not the thread alone (one CPU)\n"
 	"  --threads N     each with rings of its own (1)\n"
 	"  --mark FILE     gets 1 when the measured ops begin, 0 at their end\n"
 	"\n"
@@ -89,25 +90,21 @@ void parse_options(int argc, char **argv)
 		RING,
 		BIO,
 		SMALL,
+		SOAK,
 		THREADS,
 		MARK,
 		HELP
 	};
-	static const struct option longs[] = { { "engine", 1, NULL, ENGINE },
-					       { "dev", 1, NULL, DEV },
-					       { "ops", 1, NULL, OPS },
-					       { "warmup", 1, NULL, WARMUP },
-					       { "bs", 1, NULL, BS },
-					       { "qd", 1, NULL, QD },
-					       { "wait", 1, NULL, WAIT },
-					       { "batch", 1, NULL, BATCH },
-					       { "ring", 1, NULL, RING },
-					       { "bio", 0, NULL, BIO },
-					       { "small-cqe", 0, NULL, SMALL },
-					       { "threads", 1, NULL, THREADS },
-					       { "mark", 1, NULL, MARK },
-					       { "help", 0, NULL, HELP },
-					       { 0 } };
+	static const struct option longs[] = {
+		{ "engine", 1, NULL, ENGINE },	 { "dev", 1, NULL, DEV },
+		{ "ops", 1, NULL, OPS },	 { "warmup", 1, NULL, WARMUP },
+		{ "bs", 1, NULL, BS },		 { "qd", 1, NULL, QD },
+		{ "wait", 1, NULL, WAIT },	 { "batch", 1, NULL, BATCH },
+		{ "ring", 1, NULL, RING },	 { "bio", 0, NULL, BIO },
+		{ "small-cqe", 0, NULL, SMALL }, { "soak", 0, NULL, SOAK },
+		{ "threads", 1, NULL, THREADS }, { "mark", 1, NULL, MARK },
+		{ "help", 0, NULL, HELP },	 { 0 }
+	};
 	struct options *o = &options;
 	int c;
 
@@ -146,6 +143,9 @@ void parse_options(int argc, char **argv)
 		case SMALL:
 			o->small_cqe = true;
 			break;
+		case SOAK:
+			o->soak = true;
+			break;
 		case THREADS:
 			o->threads = number(optarg, IO_UNIFIED_MAX_RINGS);
 			break;
@@ -165,6 +165,8 @@ void parse_options(int argc, char **argv)
 		errx(2, "--dev DEVICE is missing");
 	if (!o->wait)
 		o->wait = (o->qd + 1) / 2;
+	if (o->soak && o->threads != 1)
+		errx(2, "--soak is for one thread");
 	if (o->wait > o->qd)
 		errx(2, "--wait %u is more than --qd %u", o->wait, o->qd);
 }
