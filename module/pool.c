@@ -75,12 +75,7 @@ void iou_pool_drain(struct iou_pool *pool)
 
 int iou_pool_init(void)
 {
-	/*
-	 * By type: who polls for an op may look at it when it has been freed,
-	 * see iou_uring_cmd_iopoll().
-	 */
-	iou_op_cache = KMEM_CACHE(iou_op, SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT |
-						  SLAB_TYPESAFE_BY_RCU);
+	iou_op_cache = KMEM_CACHE(iou_op, SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT);
 	return iou_op_cache ? 0 : -ENOMEM;
 }
 

@@ -198,4 +198,32 @@ int redirect(struct xdp_md *ctx)
 	return bpf_redirect(1, 0);
 }
 
+/*
+ * A chain: the block's first word is the offset of the next one, and ends it with
+ * all ones. What the configuration sets is asked for in the first round.
+ */
+SEC("xdp")
+int follow(struct xdp_md *ctx)
+{
+	__u64 *block = (void *)(long)ctx->data;
+	struct io_unified_bpf_ctl *ctl = ctl_of(ctx);
+	struct ops_config *c = get_config();
+
+	if (!c || !ctl || (void *)(block + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	note(ctx);
+	ctl->state[1]++;
+	if (*block == ~0ull) {
+		ctl->cookie += ctl->state[1];
+		return XDP_PASS;
+	}
+	ctl->flags = IO_UNIFIED_CTL_AGAIN;
+	ctl->dev_offset = *block;
+	if (c->set & SET_DEV_OFFSET)
+		ctl->dev_offset = c->dev_offset;
+	if (c->set & SET_LEN)
+		ctl->len = c->len;
+	return XDP_PASS;
+}
+
 char LICENSE[] SEC("license") = "GPL";
