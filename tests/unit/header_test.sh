@@ -28,14 +28,14 @@ fi
 
 so=$(echo $user/build/libiounified.so.*.*.*)
 declared() {
-	sed -n 's/^[a-z].*[ *]\(iou_[a-z_]*\)(.*/\1/p' $user/include/iounified{,_recording,_ring}.h |
+	sed -n 's/^[a-z].*[ *]\(iou_[a-z_]*\)(.*/\1/p' $user/include/iounified{,_op,_recording,_ring}.h |
 		grep -v '^static' | sort -u
 }
 exported() {
 	nm -D --defined-only "$so" | sed -n 's/.* T \([a-z_]*\)@.*/\1/p' | sort -u
 }
 # all declared functions but the inline ones
-inline=$(awk '/^static inline/ { grab = 2 } grab-- > 0' $user/include/iounified{,_recording,_ring}.h |
+inline=$(awk '/^static inline/ { grab = 2 } grab-- > 0' $user/include/iounified{,_op,_recording,_ring}.h |
 	grep -o 'iou_[a-z_]*(' | tr -d '(' | sort -u)
 ok "every declared function is exported, and no other" \
 	diff <(declared | grep -vxF "$inline") <(exported)
