@@ -199,6 +199,8 @@ if [ ${#nics[@]} -ge 2 ]; then
 	rx=${nics[0]}
 	tx=${nics[1]}
 	links_up "$rx" "$tx"
+	# The default may be a queue per flow, which changes the order.
+	tc qdisc replace dev "$tx" root pfifo limit 10000 || exit 1
 	recorded "NIC" "$sent"
 	recorded "NIC, rx handler" "$sent" --rx handler
 else
