@@ -99,11 +99,16 @@ no_complaints() {
 	return 0
 }
 
-# readable FILE PACKETS: capinfos and tshark take it and see so many packets
-readable() {
+# counted FILE PACKETS: capinfos takes it and sees so many packets
+counted() {
 	no_complaints capinfos -T -r -c "$1" || return 1
 	[ "$(awk '{ print $NF }' "$dir/out")" = "$2" ] ||
 		{ echo "capinfos: $(cat "$dir/out"), not $2"; return 1; }
+}
+
+# readable FILE PACKETS: so does tshark, which takes its time
+readable() {
+	counted "$1" "$2" || return 1
 	no_complaints tshark -n -r "$1" -T fields -e frame.number || return 1
 	[ "$(wc -l <"$dir/out")" = "$2" ] ||
 		{ echo "tshark: $(wc -l <"$dir/out") packets, not $2"; return 1; }
@@ -130,7 +135,12 @@ recorded() {
 	ok "$what: recorded" record --to "$drive" "$@"
 	ok "$what: read back" back "$drive"
 	ok "$what: same bytes, same order" "$here/capcmp" "$expected" "$dir/got0"
-	ok "$what: capinfos and tshark" readable "$dir/got0" "$(packets_of "$expected")"
+	case $what in
+	veth | NIC | *five_tuple)
+		ok "$what: capinfos and tshark" readable "$dir/got0" "$(packets_of "$expected")" ;;
+	*)
+		ok "$what: capinfos" counted "$dir/got0" "$(packets_of "$expected")" ;;
+	esac
 }
 
 # select EXPRESSION: what tcpdump selects of all that was sent
@@ -177,7 +187,7 @@ ok "veth, placer: read back" back "${windows[@]}"
 ok "veth, placer: each packet once, in order, each flow in one window" \
 	"$here/capcmp" "$sent" "$dir"/got[0-3]
 for i in 0 1 2 3; do
-	ok "veth, placer: capinfos and tshark, window $i" readable "$dir/got$i" \
+	ok "veth, placer: capinfos, window $i" counted "$dir/got$i" \
 		"$(jq ".targets[$i].recorded" "$dir/json")"
 done
 
@@ -189,6 +199,8 @@ if [ ${#nics[@]} -ge 2 ]; then
 	rx=${nics[0]}
 	tx=${nics[1]}
 	links_up "$rx" "$tx"
+	# The default may be a queue per flow, which changes the order.
+	tc qdisc replace dev "$tx" root pfifo limit 10000 || exit 1
 	recorded "NIC" "$sent"
 	recorded "NIC, rx handler" "$sent" --rx handler
 else

@@ -287,7 +287,7 @@ static void ring_close(void)
 }
 
 static const struct t_case cases[] = {
-	{ "programs on other interfaces", t_dispatcher_fill },
+	{ "programs on other interfaces", t_around_fill },
 	{ "kill -9", kill_9, 400 },
 	{ "exec", exec_, 400 },
 	{ "exit", exit_, 400 },
@@ -297,7 +297,7 @@ static const struct t_case cases[] = {
 	{ "detach", detach, 400 },
 	{ "link down", down, 400 },
 	{ "interface deleted", delete, 400 },
-	{ "other interfaces deleted", t_dispatcher_empty },
+	{ "other interfaces deleted", t_around_empty },
 };
 
 int main(int argc, char **argv)

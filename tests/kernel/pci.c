@@ -131,9 +131,9 @@ static void removal(void)
 }
 
 static const struct t_case cases[] = {
-	{ "programs on other interfaces", t_dispatcher_fill },
+	{ "programs on other interfaces", t_around_fill },
 	{ "drive removed", removal, 900 },
-	{ "other interfaces deleted", t_dispatcher_empty },
+	{ "other interfaces deleted", t_around_empty },
 };
 
 int main(int argc, char **argv)

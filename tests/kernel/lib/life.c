@@ -164,9 +164,10 @@ void t_traffic_stop(void)
 	pthread_join(traffic.thread, NULL);
 }
 
+#define EXPEDITED "/sys/kernel/rcu_expedited"
 #define DISPATCHER_PAIRS 24 /* it has room for 48 programs */
 
-void t_dispatcher_fill(void)
+void t_around_fill(void)
 {
 	const struct bpf_insn pass[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = XDP_PASS },
@@ -175,6 +176,7 @@ void t_dispatcher_fill(void)
 	char name[16];
 	int i, fd;
 
+	t_write_file(EXPEDITED, "1");
 	t_sh("for i in $(seq 0 %d); do echo link add ioud$i type veth peer name ioue$i; done | ip -batch -",
 	     DISPATCHER_PAIRS - 1);
 	for (i = 0; i < 2 * DISPATCHER_PAIRS; i++) {
@@ -189,8 +191,9 @@ void t_dispatcher_fill(void)
 	}
 }
 
-void t_dispatcher_empty(void)
+void t_around_empty(void)
 {
 	t_sh("for i in $(seq 0 %d); do echo link del ioud$i; done | ip -batch -",
 	     DISPATCHER_PAIRS - 1);
+	t_write_file(EXPEDITED, "0");
 }

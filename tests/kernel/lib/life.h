@@ -43,8 +43,11 @@ void t_traffic_stop(void);
  * then stumbles over code that another one patches ("Oops: int3"). So the
  * dispatcher is filled with programs of other interfaces: it is not patched
  * any more then.
+ *
+ * And grace periods are hurried on: most of the time of a round is spent waiting
+ * for one, and what is freed too early is gone the sooner.
  */
-void t_dispatcher_fill(void);
-void t_dispatcher_empty(void);
+void t_around_fill(void);
+void t_around_empty(void);
 
 #endif /* IOU_TEST_LIFE_H */
