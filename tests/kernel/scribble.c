@@ -158,10 +158,10 @@ static void frames_bpf(void)
 }
 
 static const struct t_case cases[] = {
-	{ "garbage in rings and control page", rings },
-	{ "garbage in frames", frames },
-	{ "garbage in rings, programs run", rings_bpf },
-	{ "garbage in frames, programs run", frames_bpf },
+	{ "garbage in rings and control page", rings, 120 },
+	{ "garbage in frames", frames, 120 },
+	{ "garbage in rings, programs run", rings_bpf, 120 },
+	{ "garbage in frames, programs run", frames_bpf, 120 },
 };
 
 int main(int argc, char **argv)

@@ -131,6 +131,15 @@ static void explain_crashes(void)
 	sigaction(SIGILL, &sa, NULL);
 }
 
+/* What a case that does not end is doing: all of its tasks, io_uring's too. */
+static void show_tasks(pid_t group)
+{
+	t_sh("for p in $(pgrep -g %d); do for t in /proc/$p/task/*; do"
+	     " echo \"# $t $(cat $t/comm): $(cat $t/syscall)\";"
+	     " sed 's/^/#   /' $t/stack; done; done; dmesg | tail -n 20 | sed 's/^/# /'",
+	     group);
+}
+
 static void run_case(const struct t_case *c)
 {
 	int timeout = c->timeout ? c->timeout : 60;
@@ -153,14 +162,15 @@ static void run_case(const struct t_case *c)
 		usleep(10000);
 	if (!got) {
 		printf("# no end after %d s\n", timeout);
+		show_tasks(pid);
 		kill(-pid, SIGKILL);
 		for (left = 1000; left && !waitpid(pid, &status, WNOHANG);
 		     left--)
 			usleep(10000);
 		if (!left) {
 			printf("# cannot be killed either\n");
-			t_sh("cat /proc/%d/stack /proc/%d/task/*/stack; echo w >/proc/sysrq-trigger",
-			     pid, pid);
+			show_tasks(pid);
+			t_sh("echo w >/proc/sysrq-trigger");
 			t_result(false, c->name);
 			exit(1);
 		}
