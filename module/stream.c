@@ -404,7 +404,8 @@ static int iou_stream_check(struct iou_stream *s, struct iou_storage *st,
 
 /*
  * Batches for all frames twice over: half of them may be partly filled when
- * packets go to many lanes. One allocation, cut up.
+ * packets go to many lanes. A program may place each packet elsewhere, and then
+ * each is a batch of its own. One allocation, cut up.
  */
 static int iou_stream_alloc_batches(struct iou_stream *s)
 {
@@ -416,7 +417,8 @@ static int iou_stream_alloc_batches(struct iou_stream *s)
 	s->per_batch = clamp(s->nr_frames / 2, 1U,
 			     s->p.batch_bytes >> s->r->frame_shift);
 	s->max_bv = s->per_batch * max_t(u32, frame_size >> PAGE_SHIFT, 1);
-	nr = clamp(2 * s->nr_frames / s->per_batch, 4U, 4096U);
+	nr = s->prog ? s->nr_frames : 2 * s->nr_frames / s->per_batch;
+	nr = clamp(nr, 4U, 4096U);
 	one = sizeof(struct iou_batch) + s->max_bv * sizeof(struct bio_vec) +
 	      s->per_batch * sizeof(struct iou_batch_pkt);
 	s->batches = kvcalloc(nr, one, GFP_KERNEL_ACCOUNT);
