@@ -131,6 +131,15 @@ static void explain_crashes(void)
 	sigaction(SIGILL, &sa, NULL);
 }
 
+/* Where the threads of a process are. */
+static void show_threads(pid_t pid)
+{
+	t_sh("for t in /proc/%d/task/*; do"
+	     " echo \"$t: $(cat $t/comm), in syscall $(cat $t/syscall)\";"
+	     " cat $t/stack; done | sed 's/^/# /'",
+	     pid);
+}
+
 static void run_case(const struct t_case *c)
 {
 	int timeout = c->timeout ? c->timeout : 60;
@@ -153,14 +162,15 @@ static void run_case(const struct t_case *c)
 		usleep(10000);
 	if (!got) {
 		printf("# no end after %d s\n", timeout);
+		show_threads(pid);
 		kill(-pid, SIGKILL);
 		for (left = 1000; left && !waitpid(pid, &status, WNOHANG);
 		     left--)
 			usleep(10000);
 		if (!left) {
 			printf("# cannot be killed either\n");
-			t_sh("cat /proc/%d/stack /proc/%d/task/*/stack; echo w >/proc/sysrq-trigger",
-			     pid, pid);
+			show_threads(pid);
+			t_sh("echo w >/proc/sysrq-trigger");
 			t_result(false, c->name);
 			exit(1);
 		}
