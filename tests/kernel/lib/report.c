@@ -131,13 +131,13 @@ static void explain_crashes(void)
 	sigaction(SIGILL, &sa, NULL);
 }
 
-/* What a case that does not end is doing: all of its tasks, io_uring's too. */
-static void show_tasks(pid_t group)
+/* Where the threads of a process are. */
+static void show_threads(pid_t pid)
 {
-	t_sh("for p in $(pgrep -g %d); do for t in /proc/$p/task/*; do"
-	     " echo \"# $t $(cat $t/comm): $(cat $t/syscall)\";"
-	     " sed 's/^/#   /' $t/stack; done; done; dmesg | tail -n 20 | sed 's/^/# /'",
-	     group);
+	t_sh("for t in /proc/%d/task/*; do"
+	     " echo \"$t: $(cat $t/comm), in syscall $(cat $t/syscall)\";"
+	     " cat $t/stack; done | sed 's/^/# /'",
+	     pid);
 }
 
 static void run_case(const struct t_case *c)
@@ -162,14 +162,14 @@ static void run_case(const struct t_case *c)
 		usleep(10000);
 	if (!got) {
 		printf("# no end after %d s\n", timeout);
-		show_tasks(pid);
+		show_threads(pid);
 		kill(-pid, SIGKILL);
 		for (left = 1000; left && !waitpid(pid, &status, WNOHANG);
 		     left--)
 			usleep(10000);
 		if (!left) {
 			printf("# cannot be killed either\n");
-			show_tasks(pid);
+			show_threads(pid);
 			t_sh("echo w >/proc/sysrq-trigger");
 			t_result(false, c->name);
 			exit(1);

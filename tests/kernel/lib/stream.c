@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "stream.h"
 
@@ -81,6 +82,23 @@ bool t_stream_entries(struct t_stream *s, int silence_ms)
 	return false;
 }
 
+/* What became of those that are missing. */
+static void where_packets_are(struct t_stream *s)
+{
+	u64 counters[IO_UNIFIED_STAT_MAX];
+	int i;
+
+	t_stats(&s->r, IO_UNIFIED_KIND_NETDEV, s->net.index, counters);
+	for (i = 0; i < IO_UNIFIED_STAT_MAX; i++)
+		if (counters[i])
+			t_note("counter %d: %llu", i,
+			       (unsigned long long)counters[i]);
+	t_sh("cd /sys/class/net; grep -H . %s/statistics/* %s/statistics/* |"
+	     " grep -v :0$ | sed 's/^/# /';"
+	     "grep iou- /proc/%d/fdinfo/%d | sed 's/^/# /'",
+	     s->l.rx, s->l.tx, getpid(), s->r.fd);
+}
+
 void t_stream_wait(struct t_stream *s, u64 packets)
 {
 	u64 end = t_now_ms() + 15000;
@@ -88,6 +106,8 @@ void t_stream_wait(struct t_stream *s, u64 packets)
 	while (s->packets < packets && t_now_ms() < end)
 		if (t_stream_entries(s, 20))
 			break;
+	if (s->packets < packets)
+		where_packets_are(s);
 	REQUIRE(s->packets >= packets, "%llu of %llu packets are on storage",
 		(unsigned long long)s->packets, (unsigned long long)packets);
 }
