@@ -109,6 +109,7 @@ struct t_opt {
 	u32 pairs; /* of SQ and CQ, 0 = 1 */
 	u32 ring_flags; /* besides SQE128 and CQE32 */
 	bool no_ring; /* neither make nor link an io_uring */
+	void *base; /* mapped already, instead of @memory */
 };
 
 struct t_region {

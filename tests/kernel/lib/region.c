@@ -78,7 +78,9 @@ void t_region_open(struct t_region *r, const struct t_opt *opt)
 		t_ring_init(&r->ring, 256, opt->ring_flags);
 		r->has_ring = true;
 	}
-	if (opt->memory != T_MEM_MODULE)
+	if (opt->base)
+		r->base = opt->base;
+	else if (opt->memory != T_MEM_MODULE)
 		r->base = t_map(opt->memory, r->size, &r->memfd);
 	r->reg = (struct io_unified_region_reg){
 		.region_size = r->size,
