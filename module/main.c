@@ -15,6 +15,7 @@
 #include "pool.h"
 #include "region.h"
 #include "ring.h"
+#include "storage.h"
 #include "uring.h"
 #include "waiting.h"
 
@@ -27,7 +28,8 @@ static u64 iou_features(void)
 		IO_UNIFIED_FEAT_NVME_PASSTHROUGH | IO_UNIFIED_FEAT_BIO |
 		IO_UNIFIED_FEAT_RX_HANDLER | IO_UNIFIED_FEAT_BPF |
 		IO_UNIFIED_FEAT_STREAM | IO_UNIFIED_FEAT_RINGS |
-		IO_UNIFIED_FEAT_IOPOLL | IO_UNIFIED_FEAT_CHAIN;
+		IO_UNIFIED_FEAT_IOPOLL | IO_UNIFIED_FEAT_CHAIN |
+		IO_UNIFIED_FEAT_FILE;
 
 	if (IS_ENABLED(CONFIG_XDP_SOCKETS))
 		f |= IO_UNIFIED_FEAT_XSK;
@@ -298,9 +300,12 @@ static int __init iou_init(void)
 				 WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
 	if (!iou_wq)
 		return ret;
-	ret = iou_pool_init();
+	ret = iou_file_init();
 	if (ret)
 		goto err_wq;
+	ret = iou_pool_init();
+	if (ret)
+		goto err_file;
 	ret = iou_net_init();
 	if (ret)
 		goto err_pool;
@@ -313,6 +318,8 @@ err_net:
 	iou_net_exit();
 err_pool:
 	iou_pool_exit();
+err_file:
+	iou_file_exit();
 err_wq:
 	destroy_workqueue(iou_wq);
 	return ret;
@@ -322,6 +329,7 @@ static void __exit iou_exit(void)
 {
 	misc_deregister(&iou_misc);
 	iou_net_exit();
+	iou_file_exit();
 	destroy_workqueue(iou_wq);
 	/* Percpu references and regions that are freed by RCU. */
 	rcu_barrier();

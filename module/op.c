@@ -114,7 +114,8 @@ static void iou_op_finish(struct iou_op *op, int error)
 void iou_op_complete(struct iou_op *op, int error)
 {
 	struct iou_op *next = op->next;
-	bool go_on = !error && !(op->flags & IO_UNIFIED_CQE_DROPPED);
+	bool go_on = !error && !(op->flags & IO_UNIFIED_CQE_DROPPED) &&
+		     !op->fell_short;
 
 	iou_op_finish(op, error);
 	while (unlikely(next)) {
@@ -145,10 +146,13 @@ static void iou_op_io_done(struct iou_io *io)
 	bool read = op->d.flags & IO_UNIFIED_F_READ;
 
 	if (io->error) {
-		iou_op_fail(op, io->error,
-			    io->nvme_status ? IO_UNIFIED_REASON_NVME_STATUS :
-					      IO_UNIFIED_REASON_IO);
+		iou_op_fail(op, io->error, iou_io_reason(io));
 		return;
+	}
+	/* A file may have ended before. */
+	if (read && unlikely(io->len < op->len)) {
+		op->len = io->len;
+		op->fell_short = true;
 	}
 	op->done |= IO_UNIFIED_OP_NVME;
 	iou_count(op->st->att.stats,
@@ -156,7 +160,7 @@ static void iou_op_io_done(struct iou_io *io)
 			 IO_UNIFIED_STAT_WRITTEN_BYTES,
 		  io->nr_bvec ? io->len : 0);
 	/* Programs do not run in hard interrupts. */
-	if (read && op->prog)
+	if (read && op->prog && op->len)
 		iou_defer_op(op);
 	else
 		iou_op_complete(op, 0);

@@ -43,6 +43,7 @@ struct iou_prog;
  * @burst: @cmd stands for many ops
  * @poll: who submitted it polls for it
  * @again: the program asks for another read
+ * @fell_short: a file ended before a read of it
  * @retaken: taken from @deferred by somebody else than the task
  */
 struct iou_op {
@@ -78,6 +79,7 @@ struct iou_op {
 	bool burst;
 	bool poll;
 	bool again;
+	bool fell_short;
 	bool retaken;
 };
 

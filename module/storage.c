@@ -31,6 +31,16 @@ int iou_storage_check(const struct iou_storage *st, u64 pos, u64 len,
 	return 0;
 }
 
+/* Ranges without data are for the device to know, or for the file system. */
+static bool iou_storage_has(const struct iou_storage *st, enum iou_io_op op)
+{
+	if (st->path == IO_UNIFIED_PATH_FILE)
+		return st->file->f_op->fallocate;
+	if (op == IOU_IO_DISCARD)
+		return bdev_max_discard_sectors(st->bdev);
+	return bdev_write_zeroes_sectors(st->bdev);
+}
+
 int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
 			u8 opcode, u32 dir, u16 *reason)
 {
@@ -58,8 +68,8 @@ int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
 		*reason = IO_UNIFIED_REASON_OPCODE;
 		return -EINVAL;
 	}
-	if ((op == IOU_IO_DISCARD && !bdev_max_discard_sectors(st->bdev)) ||
-	    (op == IOU_IO_ZEROES && !bdev_write_zeroes_sectors(st->bdev))) {
+	if ((op == IOU_IO_DISCARD || op == IOU_IO_ZEROES) &&
+	    !iou_storage_has(st, op)) {
 		*reason = IO_UNIFIED_REASON_DEVICE_OP;
 		return -EOPNOTSUPP;
 	}
@@ -70,6 +80,10 @@ int iou_storage_submit(struct iou_io *io, bool nowait)
 {
 	io->error = 0;
 	io->nvme_status = 0;
+	if (io->st->path == IO_UNIFIED_PATH_FILE) {
+		iou_file_submit(io);
+		return 0;
+	}
 	io->more = NULL;
 	/*
 	 * Ranges without data are the block layer's on every path: it knows what
@@ -79,6 +93,15 @@ int iou_storage_submit(struct iou_io *io, bool nowait)
 	    io->op != IOU_IO_DISCARD && io->op != IOU_IO_ZEROES)
 		return iou_nvme_submit(io, nowait);
 	return iou_bio_submit(io, nowait);
+}
+
+u16 iou_io_reason(const struct iou_io *io)
+{
+	if (io->nvme_status)
+		return IO_UNIFIED_REASON_NVME_STATUS;
+	if (io->st->path == IO_UNIFIED_PATH_FILE)
+		return iou_file_reason(io->error);
+	return IO_UNIFIED_REASON_IO;
 }
 
 int iou_storage_poll(const struct iou_storage *st, struct io_comp_batch *iob,
@@ -165,6 +188,8 @@ static void iou_storage_release(struct iou_att *att)
 {
 	struct iou_storage *st = iou_att_storage(att);
 
+	if (st->path == IO_UNIFIED_PATH_FILE)
+		iou_file_detach(st);
 	fput(st->file);
 	iou_att_exit(att);
 	kfree(st);
@@ -174,13 +199,19 @@ static void iou_storage_show(struct iou_att *att, struct seq_file *m)
 {
 	struct iou_storage *st = iou_att_storage(att);
 
-	seq_printf(
-		m,
-		"iou-storage-%u:\tdev=%pg path=%s start=%llu size=%llu rights=%s%s\n",
-		att->index, st->bdev,
-		st->path == IO_UNIFIED_PATH_PASSTHROUGH ? "passthrough" : "bio",
-		st->start, st->size, st->readable ? "r" : "",
-		st->writable ? "w" : "");
+	seq_printf(m, "iou-storage-%u:\t", att->index);
+	if (st->path == IO_UNIFIED_PATH_FILE) {
+		seq_puts(m, "file=");
+		seq_file_path(m, st->file, " \t\n\\");
+		seq_puts(m, " path=file");
+	} else {
+		seq_printf(m, "dev=%pg path=%s", st->bdev,
+			   st->path == IO_UNIFIED_PATH_PASSTHROUGH ?
+				   "passthrough" :
+				   "bio");
+	}
+	seq_printf(m, " start=%llu size=%llu rights=%s%s\n", st->start,
+		   st->size, st->readable ? "r" : "", st->writable ? "w" : "");
 }
 
 static const struct iou_att_ops iou_storage_ops = {
@@ -256,6 +287,17 @@ static int iou_storage_window(struct iou_storage *st,
 	return 0;
 }
 
+static int iou_bdev_attach(struct iou_storage *st,
+			   struct io_unified_attach *arg)
+{
+	int ret;
+
+	st->bdev = I_BDEV(st->file->f_mapping->host);
+	iou_storage_limits(st);
+	ret = iou_storage_window(st, arg);
+	return ret ?: iou_storage_path(st, arg);
+}
+
 struct iou_att *iou_storage_attach(struct iou_region *r,
 				   struct io_unified_attach *arg)
 {
@@ -280,11 +322,11 @@ struct iou_att *iou_storage_attach(struct iou_region *r,
 		goto err_free;
 	}
 	ret = -ENOTBLK;
-	if (!S_ISBLK(file_inode(st->file)->i_mode)) {
+	if (!S_ISBLK(file_inode(st->file)->i_mode) &&
+	    !S_ISREG(file_inode(st->file)->i_mode)) {
 		arg->reason = IO_UNIFIED_REASON_NOT_BLOCK;
 		goto err_fput;
 	}
-	st->bdev = I_BDEV(st->file->f_mapping->host);
 	st->readable = st->file->f_mode & FMODE_READ;
 	st->writable = (st->file->f_mode & FMODE_WRITE) &&
 		       !(arg->flags & IO_UNIFIED_ATTACH_RDONLY);
@@ -293,11 +335,8 @@ struct iou_att *iou_storage_attach(struct iou_region *r,
 			   IO_UNIFIED_KIND_STORAGE);
 	if (ret)
 		goto err_fput;
-	iou_storage_limits(st);
-	ret = iou_storage_window(st, arg);
-	if (ret)
-		goto err_att;
-	ret = iou_storage_path(st, arg);
+	ret = S_ISREG(file_inode(st->file)->i_mode) ? iou_file_attach(st, arg) :
+						      iou_bdev_attach(st, arg);
 	if (ret)
 		goto err_att;
 

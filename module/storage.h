@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Storage: block devices, and one transfer between one and the region */
+/* Storage: block devices and files, and one transfer between one and the region */
 #ifndef IOU_STORAGE_H
 #define IOU_STORAGE_H
 
@@ -32,11 +32,11 @@ static inline enum iou_io_op iou_io_op_of(u32 flags)
 }
 
 /**
- * struct iou_storage - an attached block device
+ * struct iou_storage - an attached block device or file
  * @att: the attachment
- * @file: keeps the device open
- * @bdev: the device
- * @start: first byte of the window on the device
+ * @file: the file, or what keeps the device open
+ * @bdev: the device, NULL for a file
+ * @start: first byte of the window on the device or in the file
  * @size: bytes of the window
  * @nsid: NVMe namespace (passthrough)
  * @path: enum io_unified_path
@@ -48,6 +48,9 @@ static inline enum iou_io_op iou_io_op_of(u32 flags)
  * @readable: rights of the file
  * @writable: rights of the file and the attachment
  * @pollable: it has queues without interrupts
+ * @limit: file: where writes must end
+ * @frozen: file: what waits for its file system to be thawed
+ * @thaw: file: looks whether it was
  */
 struct iou_storage {
 	struct iou_att att;
@@ -65,6 +68,9 @@ struct iou_storage {
 	bool readable;
 	bool writable;
 	bool pollable;
+	u64 limit;
+	struct llist_head frozen;
+	struct delayed_work thaw;
 };
 
 static inline u32 iou_block_size(const struct iou_storage *st)
@@ -83,7 +89,7 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  *	before iou_storage_submit() returns
  * @st: the device; the submitter holds a reference
  * @pos: byte offset in the window
- * @len: bytes
+ * @len: bytes; of a read that a file's end cut short, in the end what it gave
  * @op: what to do
  * @opcode: with IOU_IO_OPCODE
  * @write: with IOU_IO_OPCODE: data goes to the device
@@ -94,10 +100,14 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  * @skip: bytes to leave out at the start of the first
  * @error: 0 or -errno
  * @nvme_status: of the drive (passthrough)
- * @left: parts not done yet
+ * @left: parts not done yet; file: who still uses @kiocb
  * @more: bios of the parts beyond the first, where one is not enough
  * @one: the memory, where it is one slice
  * @bio: of the first part
+ * @kiocb: file: the part under way
+ * @result: file: what became of it
+ * @frozen: file: in iou_storage.frozen
+ * @moved: file: bytes done before it
  * @work: what has to sleep
  */
 struct iou_io {
@@ -116,9 +126,19 @@ struct iou_io {
 	int error;
 	u16 nvme_status;
 	atomic_t left;
-	struct bio *more;
 	struct bio_vec one;
-	struct bio bio;
+	union {
+		struct {
+			struct bio *more;
+			struct bio bio;
+		};
+		struct {
+			struct kiocb kiocb;
+			ssize_t result;
+			struct llist_node frozen;
+			u32 moved;
+		};
+	};
 	struct work_struct work;
 };
 
@@ -140,6 +160,9 @@ int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
  * @nowait: it would sleep, nothing was started. Else -errno.
  */
 int iou_storage_submit(struct iou_io *io, bool nowait);
+
+/* Why a transfer failed. */
+u16 iou_io_reason(const struct iou_io *io);
 
 /* Point an io at @len bytes of the region from @addr, which were checked. */
 void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem, u64 addr,
@@ -163,6 +186,17 @@ int iou_bio_submit(struct iou_io *io, bool nowait);
 /* Set a bio up over the slices of an io, from @off bytes into it. */
 void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off,
 		     u32 len);
+
+/* file.c */
+int iou_file_init(void);
+void iou_file_exit(void);
+/* Make an attachment of st->file: path, limits, window. */
+int iou_file_attach(struct iou_storage *st, struct io_unified_attach *arg);
+void iou_file_detach(struct iou_storage *st);
+/* Does not sleep; done() may have been called when it returns. */
+void iou_file_submit(struct iou_io *io);
+/* What an error of a file system means. */
+u16 iou_file_reason(int error);
 
 /* nvme.c */
 int iou_nvme_probe(struct iou_storage *st);

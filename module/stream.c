@@ -206,10 +206,7 @@ static void iou_stream_reap(struct iou_stream *s, struct iou_batch *b)
 		s->dropped += b->nr_pkts;
 		if (!s->nvme_status)
 			s->nvme_status = b->io.nvme_status;
-		iou_stream_stop(s, b->io.error,
-				b->io.nvme_status ?
-					IO_UNIFIED_REASON_NVME_STATUS :
-					IO_UNIFIED_REASON_IO);
+		iou_stream_stop(s, b->io.error, iou_io_reason(&b->io));
 	} else {
 		s->written += b->nr_pkts;
 	}

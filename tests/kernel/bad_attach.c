@@ -101,7 +101,7 @@ static void fds(void)
 	chr = open("/dev/zero", O_RDWR);
 	REFUSE(EBADF, BAD_FD, a->fd = -1);
 	REFUSE(EBADF, BAD_FD, a->fd = 1000);
-	REFUSE(ENOTBLK, NOT_BLOCK, a->fd = memfd);
+	REFUSE(EINVAL, DIRECT, a->fd = memfd);
 	REFUSE(ENOTBLK, NOT_BLOCK, a->fd = dir);
 	REFUSE(ENOTBLK, NOT_BLOCK, a->fd = chr);
 	REFUSE(ENOTBLK, NOT_BLOCK, a->fd = pipes[0]);

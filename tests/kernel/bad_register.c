@@ -174,7 +174,7 @@ static void attachments(void)
 	closed = dup(file);
 	close(closed);
 	REFUSE(EBADF, BAD_FD, g->nvme_fd = closed);
-	REFUSE(ENOTBLK, NOT_BLOCK, g->nvme_fd = file);
+	REFUSE(EINVAL, DIRECT, g->nvme_fd = file);
 	REFUSE(ENODEV, NO_NETDEV, g->net_ifindex = 0x7fffffff);
 	REFUSE(ENODEV, NO_NETDEV, g->nvme_fd = open(disk.path, O_RDWR);
 	       g->net_ifindex = ~0u);

@@ -11,7 +11,7 @@
 
 #include "bpf/ops.h"
 #include "lib/bpf.h"
-#include "lib/disk.h"
+#include "lib/fs.h"
 #include "lib/net.h"
 #include "lib/sq.h"
 
@@ -25,7 +25,7 @@
 enum told { BY_CQE, BY_CQE_AND_CQ, BY_RING };
 
 struct how {
-	const char *disk; /* nvme, part, null */
+	const char *disk; /* nvme, part, null, file */
 	u32 attach;
 	u32 ring_flags;
 	enum told told;
@@ -41,6 +41,15 @@ static struct t_disk disk, whole;
 static struct bpf_object *obj;
 static int storage, edit;
 static bool passthrough;
+
+/* Sparse: most writes have to allocate. */
+static void set_up_file(void)
+{
+	t_fs_make(&whole, "ext4", 512);
+	REQUIRE(!t_sh("truncate -s 128M " T_MNT "/f"));
+	strcpy(disk.path, T_MNT "/f");
+	disk.size = 128 << 20;
+}
 
 static void set_up(void)
 {
@@ -62,9 +71,11 @@ static void set_up(void)
 		t_disk_partition(&disk, &whole, 3, 128 << 20, 256 << 20);
 	else if (!strcmp(how->disk, "null"))
 		t_disk_null_blk(&disk, "iou_matrix", 512, 128, "discard=1");
+	else if (!strcmp(how->disk, "file"))
+		set_up_file();
 	t_region_open(&r, &opt);
 	a.flags = how->attach;
-	a.fd = open(disk.path, O_RDWR);
+	a.fd = open(disk.path, O_RDWR | O_DIRECT);
 	REQUIRE(a.fd >= 0);
 	REQUIRE_EQ(t_attach(&r, &a), 0, "reason %u", a.reason);
 	close(a.fd);
@@ -83,6 +94,8 @@ static void tear_down(void)
 		t_disk_del_partition(&whole, 3);
 	else if (!strcmp(how->disk, "null"))
 		t_disk_del_null_blk("iou_matrix");
+	else if (!strcmp(how->disk, "file"))
+		t_fs_end(&whole, "ext4");
 }
 
 /* How one op ended, by whichever way it is told. */
@@ -406,6 +419,7 @@ static const struct t_case cases[] = {
 	WAYS("bio", "nvme", IO_UNIFIED_ATTACH_BIO),
 	WAYS("partition", "part", 0),
 	WAYS("null_blk", "null", 0),
+	WAYS("file", "file", 0),
 };
 
 int main(int argc, char **argv)

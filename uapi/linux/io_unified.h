@@ -68,6 +68,7 @@ extern "C" {
  * @IO_UNIFIED_FEAT_RINGS: IO_UNIFIED_CMD_RING, IO_UNIFIED_ENTER
  * @IO_UNIFIED_FEAT_IOPOLL: ops from rings with IORING_SETUP_IOPOLL
  * @IO_UNIFIED_FEAT_CHAIN: IO_UNIFIED_CTL_AGAIN
+ * @IO_UNIFIED_FEAT_FILE: regular files as storage attachments
  */
 enum io_unified_feature {
 	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
@@ -83,6 +84,7 @@ enum io_unified_feature {
 	IO_UNIFIED_FEAT_RINGS			= 1 << 10,
 	IO_UNIFIED_FEAT_IOPOLL			= 1 << 11,
 	IO_UNIFIED_FEAT_CHAIN			= 1 << 12,
+	IO_UNIFIED_FEAT_FILE			= 1 << 13,
 };
 
 /**
@@ -122,7 +124,7 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_IOPOLL = 35,		/* not from a ring with IORING_SETUP_IOPOLL */
 	/* storage */
 	IO_UNIFIED_REASON_BAD_FD = 40,		/* fd is closed or of another kind */
-	IO_UNIFIED_REASON_NOT_BLOCK = 41,	/* fd is not a block device */
+	IO_UNIFIED_REASON_NOT_BLOCK = 41,	/* fd is not a block device, nor a file */
 	IO_UNIFIED_REASON_READ_ONLY = 42,	/* fd or attachment has no write right */
 	IO_UNIFIED_REASON_WRITE_ONLY = 43,	/* fd has no read right */
 	IO_UNIFIED_REASON_PARTITION = 44,	/* passthrough would leave the partition */
@@ -134,6 +136,10 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_IO = 50,		/* block layer error */
 	IO_UNIFIED_REASON_METADATA = 51,	/* LBA format carries metadata */
 	IO_UNIFIED_REASON_DEVICE_OP = 52,	/* the device has no discard, no write zeroes */
+	IO_UNIFIED_REASON_DIRECT = 53,		/* file: not opened O_DIRECT, or cannot be */
+	IO_UNIFIED_REASON_APPEND = 54,		/* file is opened O_APPEND */
+	IO_UNIFIED_REASON_NO_SPACE = 55,	/* file system or quota is full */
+	IO_UNIFIED_REASON_FILE_LIMIT = 56,	/* file would exceed RLIMIT_FSIZE */
 	/* network */
 	IO_UNIFIED_REASON_NO_NETDEV = 60,	/* no such interface here */
 	IO_UNIFIED_REASON_NOT_ETHERNET = 61,	/* not an Ethernet device */
@@ -268,7 +274,7 @@ struct io_unified_region_reg {
 /**
  * enum io_unified_kind - what an attachment binds
  * @IO_UNIFIED_KIND_REGION: the region itself, for IO_UNIFIED_GET_STATS only
- * @IO_UNIFIED_KIND_STORAGE: a block device, by @fd
+ * @IO_UNIFIED_KIND_STORAGE: a block device or a regular file, by @fd
  * @IO_UNIFIED_KIND_NETDEV: a receive queue, by @ifindex and @queue
  * @IO_UNIFIED_KIND_BPF: a program of type XDP, by @fd
  * @IO_UNIFIED_KIND_RING: a further io_uring that may send commands, by @fd
@@ -299,6 +305,7 @@ enum io_unified_kind {
  * enum io_unified_path - how an attachment moves data
  * @IO_UNIFIED_PATH_PASSTHROUGH: requests on the NVMe queue
  * @IO_UNIFIED_PATH_BIO: bios
+ * @IO_UNIFIED_PATH_FILE: direct I/O of a file system
  * @IO_UNIFIED_PATH_XSK_ZC: AF_XDP, the NIC writes into the region
  * @IO_UNIFIED_PATH_XSK_COPY: AF_XDP, the kernel copies into the region
  * @IO_UNIFIED_PATH_RX_HANDLER: the module copies from the socket buffer
@@ -307,6 +314,7 @@ enum io_unified_path {
 	IO_UNIFIED_PATH_NONE		= 0,
 	IO_UNIFIED_PATH_PASSTHROUGH	= 1,
 	IO_UNIFIED_PATH_BIO		= 2,
+	IO_UNIFIED_PATH_FILE		= 3,
 	IO_UNIFIED_PATH_XSK_ZC		= 4,
 	IO_UNIFIED_PATH_XSK_COPY	= 5,
 	IO_UNIFIED_PATH_RX_HANDLER	= 6,
@@ -322,13 +330,15 @@ enum io_unified_path {
  * @ring_entries: in: NETDEV: AF_XDP fill and receive ring, a power of two from
  *	64 to 32768; 0 = enough for all frames of the region
  * @dev_start: in: STORAGE: first byte of the window that ops may touch
- * @dev_len: in: STORAGE: bytes of the window; 0 = to the device's end. Ops
- *	give offsets inside the window
+ * @dev_len: in: STORAGE: bytes of the window; 0 = to the end of the device, or
+ *	of the file as it is now. Ops give offsets inside the window. In a file
+ *	it may go beyond the end
  * @index: out: what ops name in their descriptor
  * @reason: out: enum io_unified_reason when the call fails; on success of a
  *	NETDEV attachment that copies, why it does
  * @path: out: enum io_unified_path that was obtained
- * @block_size: out: STORAGE: logical block size in bytes
+ * @block_size: out: STORAGE: logical block size in bytes; of a file the
+ *	alignment that direct I/O asks for
  * @max_transfer: out: STORAGE: largest single transfer of the device in
  *	bytes; longer ops are split
  * @max_segments: out: STORAGE: DMA segments of one transfer
@@ -338,11 +348,18 @@ enum io_unified_path {
  * @size: out: STORAGE: bytes of the window
  * @reserved: zero
  *
- * STORAGE needs an fd open for reading (reads) and writing (writes). NETDEV
+ * STORAGE needs an fd open for reading (reads) and writing (writes). A file
+ * must be opened with O_DIRECT and without O_APPEND, in a file system that tells
+ * what direct I/O asks for (STATX_DIOALIGN). Its own offset does not matter and
+ * does not change. Writes beyond its end make it longer, as far as the window and
+ * RLIMIT_FSIZE of who attached it go; reads fall short at its end, and are empty
+ * beyond; flush is fdatasync(), discard punches a hole, zeroes may make it longer.
+ * Writes wait while the file system is frozen, and end with -ECANCELED
+ * (_REASON_GONE) if the attachment goes meanwhile. NETDEV
  * needs CAP_NET_RAW and CAP_NET_ADMIN in the user namespace of the device's
  * network namespace; AF_XDP needs the capabilities of loading an XDP program
  * (CAP_BPF, CAP_NET_ADMIN) as well. Errors: -EINVAL, -EBADF, -ENOTBLK (@fd is
- * not a block device), -ERANGE (window), -ENODEV, -ENETDOWN, -EPERM, -EACCES
+ * not a block device, nor a file), -ERANGE (window), -ENODEV, -ENETDOWN, -EPERM, -EACCES
  * (passthrough on a partition), -EBUSY, -EEXIST (ring is linked already),
  * -EOPNOTSUPP (@flags ask for what there is not), -ENOMEM, -ENOSPC (no free
  * index), -ENXIO (no region).

@@ -65,11 +65,11 @@ static const char *const reasons[] = {
 	[IO_UNIFIED_REASON_BAD_FD] =
 		"the file descriptor is closed or of another kind: check it",
 	[IO_UNIFIED_REASON_NOT_BLOCK] =
-		"this is not a block device: use a disk, a namespace or a partition",
+		"this is neither a block device nor a file, or not what the flags ask for: use a disk, a namespace, a partition or a regular file",
 	[IO_UNIFIED_REASON_READ_ONLY] =
-		"there is no right to write: open the device for writing, and attach it without RDONLY",
+		"there is no right to write: open the device or file for writing, and attach it without RDONLY",
 	[IO_UNIFIED_REASON_WRITE_ONLY] =
-		"there is no right to read: open the device for reading",
+		"there is no right to read: open the device or file for reading",
 	[IO_UNIFIED_REASON_PARTITION] =
 		"passthrough cannot be confined to a partition: use the whole namespace, or the bio path",
 	[IO_UNIFIED_REASON_NOT_NVME] =
@@ -83,11 +83,19 @@ static const char *const reasons[] = {
 	[IO_UNIFIED_REASON_NVME_STATUS] =
 		"the drive refused the command: its NVMe status says why, see also the kernel log",
 	[IO_UNIFIED_REASON_IO] =
-		"the block layer reported an error: see the kernel log",
+		"the block layer or the file system reported an error: see the kernel log",
 	[IO_UNIFIED_REASON_METADATA] =
 		"the namespace's LBA format carries metadata: format it without",
 	[IO_UNIFIED_REASON_DEVICE_OP] =
-		"the device has no such command (discard, write zeroes): write zeros instead",
+		"the device or file system has no such command (discard, write zeroes): write zeros instead",
+	[IO_UNIFIED_REASON_DIRECT] =
+		"the file is not opened for direct I/O: open it with O_DIRECT, in a file system that has it and tells its alignment (STATX_DIOALIGN) for this file",
+	[IO_UNIFIED_REASON_APPEND] =
+		"the file is opened to append, so that offsets would not count: open it without O_APPEND",
+	[IO_UNIFIED_REASON_NO_SPACE] =
+		"the file system, or the quota, has no room left: free some",
+	[IO_UNIFIED_REASON_FILE_LIMIT] =
+		"the file would exceed RLIMIT_FSIZE of who attached it, or what its file system can hold: raise it with 'ulimit -f', or write less",
 	[IO_UNIFIED_REASON_NO_NETDEV] =
 		"there is no such interface in this network namespace: see 'ip link'",
 	[IO_UNIFIED_REASON_NOT_ETHERNET] =
@@ -153,6 +161,7 @@ static const char *const paths[] = {
 	[IO_UNIFIED_PATH_NONE] = "none",
 	[IO_UNIFIED_PATH_PASSTHROUGH] = "passthrough",
 	[IO_UNIFIED_PATH_BIO] = "bio",
+	[IO_UNIFIED_PATH_FILE] = "file",
 	[IO_UNIFIED_PATH_XSK_ZC] = "xsk-zerocopy",
 	[IO_UNIFIED_PATH_XSK_COPY] = "xsk-copy",
 	[IO_UNIFIED_PATH_RX_HANDLER] = "rx-handler",
@@ -201,6 +210,7 @@ static const char *const features[] = {
 	"rings",
 	"iopoll",
 	"chain",
+	"file",
 };
 
 static const char *const memories[] = {
