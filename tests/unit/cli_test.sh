@@ -69,9 +69,22 @@ ok "two targets without --bpf" says 2 "several --to" record --net lo "${to[@]}" 
 ok "handler and zero-copy" says 2 "excludes --require-zerocopy" \
 	record --net lo "${to[@]}" --rx handler --require-zerocopy
 ok "not a block device" says 2 "neither a block device nor a file" record --net lo "${to[@]}"
-ok "no such device" says 1 "No such file" record --net lo --to "$dir/absent"
+ok "no such device" says 1 "No such file" record --net lo --to /dev/absent
+ok "no such directory" says 1 "No such file" record --net lo --to "$dir/absent/file"
 truncate -s 1M "$dir/file"
-ok "a file" says 2 "losetup" record --net lo --to "$dir/file"
+if dd if="$dir/file" of=/dev/null bs=4K count=1 iflag=direct status=none 2>/dev/null; then
+	ok "a file, window not on pages" says 2 "multiples of 4096" record --net lo --to "$dir/file,100"
+	ok "a file, overlapping windows" says 2 "overlaps" record --net lo --bpf x \
+		--to "$dir/file" --to "$dir/file,512K"
+	exec 8<>"$dir/file"
+	flock 8
+	ok "a file in use" says 5 "another recording" record --net lo --to "$dir/file"
+	exec 8>&-
+else
+	ok "a file" says 1 "no direct I/O" record --net lo --to "$dir/file"
+	ok "and none is made" says 1 "no direct I/O" record --net lo --to "$dir/new"
+	ok "none" test ! -e "$dir/new"
+fi
 
 if command -v losetup >/dev/null && loop=$(losetup -f --show "$dir/file" 2>/dev/null); then
 	ok "no module" eval '[ -e /dev/io_unified ] || says 6 "modprobe io_unified" record --net lo --to "$loop"'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * iou record: packets to a block device
+ * iou record: packets to a block device or a file
  *
  * One command starts the stream; packets then go from the queue through the
  * program to storage inside the kernel. This process waits, and in the end
@@ -43,29 +43,30 @@ static int region_failed(struct recorder *r, int err, const char *what)
 
 static bool overlap(const struct window *a, const struct window *b)
 {
-	return a->device == b->device && a->offset < b->offset + b->size &&
-	       b->offset < a->offset + a->size;
+	if (a->is_block != b->is_block || a->device != b->device ||
+	    a->inode != b->inode)
+		return false;
+	/* one that grows has no end */
+	return (b->grows || a->offset < b->offset + b->size) &&
+	       (a->grows || b->offset < a->offset + a->size);
 }
 
-/* A device can be opened exclusively once: its further windows share that. */
+/* It can be opened exclusively once: its further windows share that. */
 static int open_target(struct options *o, unsigned int n)
 {
 	struct window *w = &o->target[n];
-	struct window again = *w;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < n; i++)
 		if (!strcmp(o->target[i].path, w->path))
 			break;
-	err = window_open(w, i < n ? O_RDWR : O_RDWR | O_EXCL);
+	if (window_is_file(w->path))
+		err = window_open_file(w, i < n);
+	else
+		err = window_open(w, i < n ? O_RDWR : O_RDWR | O_EXCL);
 	if (err)
 		return err;
-	if (!w->is_block)
-		return complain(
-			IOU_EXIT_USAGE,
-			"%s is not a block device: for a file, 'losetup' makes one of it",
-			again.path);
 	for (i = 0; i < n; i++)
 		if (overlap(&o->target[i], w))
 			return complain(
@@ -74,7 +75,7 @@ static int open_target(struct options *o, unsigned int n)
 				(unsigned long long)w->offset,
 				o->target[i].path,
 				(unsigned long long)o->target[i].offset);
-	if (w->block_size > o->frame_size)
+	if (w->is_block && w->block_size > o->frame_size)
 		return complain(
 			IOU_EXIT_USAGE,
 			"%s has blocks of %u bytes: use a --frame-size of as many at least",

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "record.h"
 
@@ -136,6 +137,19 @@ static void totals_of(const struct recorder *r, const struct target *t,
 	totals->received = totals->accepted + all + s[IO_UNIFIED_STAT_FILTERED];
 }
 
+/* What an earlier recording left behind the end is none of this one. */
+static int cut_file(const struct target *t)
+{
+	const struct window *w = t->window;
+	uint64_t size = w->offset + (t->packets + 2) * t->rec.frame_size;
+
+	if (ftruncate(w->fd, (off_t)size) || fsync(w->fd))
+		return complain(IOU_EXIT_FAIL,
+				"cannot cut %s to its %llu bytes: %s", w->path,
+				(unsigned long long)size, strerror(errno));
+	return 0;
+}
+
 static int close_target(struct recorder *r, struct target *t)
 {
 	struct iou_recording_totals totals;
@@ -158,11 +172,14 @@ static int close_target(struct recorder *r, struct target *t)
 		err = do_io(r, t, IO_WRITE, 0);
 	if (!err)
 		err = do_io(r, t, IO_FLUSH, 0);
-	/*
-	 * The page cache knows nothing of all this. Without the right to drop
-	 * it other readers may see old bytes; iou cat does not.
-	 */
-	ioctl(t->window->fd, BLKFLSBUF, 0);
+	if (t->window->is_block)
+		/*
+		 * The page cache knows nothing of all this. Without the right to
+		 * drop it other readers may see old bytes; iou cat does not.
+		 */
+		ioctl(t->window->fd, BLKFLSBUF, 0);
+	else if (!err && t->window->grows)
+		err = cut_file(t);
 	return err;
 }
 

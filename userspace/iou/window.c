@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "iou.h"
@@ -13,6 +15,8 @@
 
 /* Superblocks and tables of the usual formats are within this of either end. */
 #define CHECK_SIZE (128u << 10)
+/* No file system asks for more of direct I/O. */
+#define FILE_ALIGN 4096u
 
 int window_parse(struct window *w, const char *arg)
 {
@@ -136,6 +140,97 @@ int window_open(struct window *w, int flags)
 	return err;
 }
 
+bool window_is_file(const char *path)
+{
+	struct stat st;
+
+	if (!stat(path, &st))
+		return S_ISREG(st.st_mode);
+	/* a device with a typing error in it is no file to be made */
+	return errno == ENOENT && strncmp(path, "/dev/", 5);
+}
+
+/* What the file has, and what the file system has left. */
+static int file_room(const struct window *w, const struct stat *st,
+		     uint64_t *room)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(w->fd, &fs))
+		return -errno;
+	*room = (uint64_t)fs.f_bavail * fs.f_frsize +
+		(uint64_t)st->st_blocks * 512;
+	*room -= *room % FILE_ALIGN;
+	return 0;
+}
+
+static int open_file(struct window *w, bool locked)
+{
+	const int flags = O_RDWR | O_DIRECT | O_CLOEXEC;
+	bool made = false;
+
+	w->fd = open(w->path, flags);
+	if (w->fd < 0 && errno == ENOENT) {
+		w->fd = open(w->path, flags | O_CREAT | O_EXCL, 0666);
+		made = true;
+	}
+	if (w->fd < 0) {
+		int err = errno;
+
+		/* without O_DIRECT it is made all the same */
+		if (made && err == EINVAL)
+			unlink(w->path);
+		return complain(
+			err == EACCES || err == EPERM ? IOU_EXIT_UNAVAILABLE :
+							IOU_EXIT_FAIL,
+			err == EINVAL ?
+				"cannot open %s: %s: its file system has no direct I/O" :
+				"cannot open %s: %s",
+			w->path, strerror(err));
+	}
+	if (!locked && flock(w->fd, LOCK_EX | LOCK_NB))
+		return complain(IOU_EXIT_REFUSED,
+				"%s is in use: another recording holds it",
+				w->path);
+	return 0;
+}
+
+int window_open_file(struct window *w, bool locked)
+{
+	struct stat st;
+	uint64_t room;
+	int err;
+
+	err = open_file(w, locked);
+	if (err)
+		goto fail;
+	w->block_size = FILE_ALIGN;
+	err = fstat(w->fd, &st) ? -errno : file_room(w, &st, &room);
+	if (err) {
+		err = complain(IOU_EXIT_FAIL, "cannot learn the size of %s: %s",
+			       w->path, strerror(-err));
+		goto fail;
+	}
+	w->device = st.st_dev;
+	w->inode = st.st_ino;
+	if (w->offset % FILE_ALIGN || w->size % FILE_ALIGN) {
+		err = complain(
+			IOU_EXIT_USAGE,
+			"%s: offset and size must be multiples of %u, for direct I/O",
+			w->path, FILE_ALIGN);
+		goto fail;
+	}
+	if (!w->size) {
+		w->grows = true;
+		w->size = room;
+	}
+	return 0;
+
+fail:
+	window_close(w);
+	return err;
+}
+
 void window_close(struct window *w)
 {
 	if (w->fd >= 0)
@@ -155,9 +250,10 @@ static ssize_t read_at(int fd, void *buf, size_t len, uint64_t at)
 			continue;
 		if (n < 0)
 			return -errno;
-		if (!n)
-			break;
 		done += (size_t)n;
+		/* the end of a file, and nothing that direct I/O could start at */
+		if (!n || n % 512)
+			break;
 	}
 	return (ssize_t)done;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A range of a device: DEVICE[,OFFSET[,SIZE]] */
+/* A range of a device or a file: PATH[,OFFSET[,SIZE]] */
 #ifndef IOU_WINDOW_H
 #define IOU_WINDOW_H
 
@@ -16,7 +16,9 @@ struct window {
 	uint64_t size; /* once open never 0 */
 	uint32_t block_size;
 	bool is_block;
+	bool grows; /* a file to be written, whose size was not given */
 	dev_t device;
+	ino_t inode; /* of a file */
 	int fd;
 };
 
@@ -28,6 +30,14 @@ int window_parse(struct window *w, const char *arg);
  * open()'s. Complains; returns an exit code.
  */
 int window_open(struct window *w, int flags);
+/*
+ * The same for writing a file through the region: made if it is not there,
+ * locked, and without a size as large as the file system has room for. @locked:
+ * by another window.
+ */
+int window_open_file(struct window *w, bool locked);
+/* Is it a file, or nothing yet, rather than a device? */
+bool window_is_file(const char *path);
 void window_close(struct window *w);
 
 /*

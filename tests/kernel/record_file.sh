@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# iou record to files, on ext4 and xfs, on the first NVMe drive, which is
+# overwritten: what was sent is what tcpdump reads from the file, also after the
+# file system was unmounted, and the file has no byte more than the recording.
+# shellcheck disable=SC2016 # what eval runs is quoted on purpose
+set -u
+
+iou=${IOU:-iou}
+count=0
+failed=0
+
+ok() {
+	local name=$1
+	shift
+	count=$((count + 1))
+	if "$@"; then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		failed=$((failed + 1))
+	fi
+}
+
+drives=(/dev/nvme?n1)
+dev=${drives[0]}
+if [ ! -b "$dev" ]; then
+	echo "no NVMe drive"
+	exit 77
+fi
+
+dir=$(mktemp -d)
+mnt=$dir/mnt
+mkdir "$mnt"
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	umount -q "$mnt"
+	ip link del iou-a 2>/dev/null
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+ip link add iou-a type veth peer name iou-b || exit 1
+for i in iou-a iou-b; do
+	sysctl -qw net.ipv6.conf.$i.disable_ipv6=1
+	ip link set $i arp off up
+done
+
+python3 - "$dir/sent.pcap" <<'END'
+import struct, sys
+out = open(sys.argv[1], "wb")
+out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+for i in range(1000):
+    packet = b"\2\0\0\0\0\1\2\0\0\0\0\2\x88\xb5" + struct.pack(">I", i)
+    packet += bytes([i & 255]) * (42 + i * 7 % 1400)
+    out.write(struct.pack("<IIII", i, 0, len(packet), len(packet)) + packet)
+END
+packets() { tcpdump -nn -t -xx -r "$1" ${2:+-c "$2"} 2>/dev/null; }
+same() { packets "$file" | cmp -s - <(packets "$dir/sent.pcap" "${1-}"); }
+size_is() { [ "$(stat -c %s "$file")" = "$1" ]; }
+json() {
+	jq -e "$1" "$dir/json" >/dev/null && return
+	sed 's/^/# /' "$dir/json" | tr -d '\n'
+	echo
+	return 1
+}
+
+# record ARGS...: what is sent, until it ends by itself or all was sent
+record() {
+	local pid n=0
+	"$iou" record --net iou-b --json "$@" >"$dir/json" 2>"$dir/err" &
+	pid=$!
+	until grep -q '^recording' "$dir/err"; do
+		sleep 0.2
+		n=$((n + 1))
+		[ $n -lt 150 ] || break
+		kill -0 $pid 2>/dev/null || break
+	done
+	tcpreplay -q -i iou-a --pps 500 "$dir/sent.pcap" >"$dir/replay" 2>&1
+	sleep 0.5
+	kill -INT $pid 2>/dev/null
+	wait $pid
+	code=$?
+	[ $code = 0 ] || sed 's/^/# /' "$dir/err"
+}
+# says CODE TEXT ARGS...: it refuses
+says() {
+	timeout 20 "$iou" record --net iou-b "${@:3}" >"$dir/json" 2>"$dir/err"
+	[ $? = "$1" ] && grep -q -- "$2" "$dir/err" && return
+	sed 's/^/# /' "$dir/err"
+	return 1
+}
+remount() { umount "$mnt" && mount "$dev" "$mnt"; }
+
+for fs in ext4 xfs; do
+	# nothing kept back for root, who could fill that too
+	force=-f
+	[ $fs = xfs ] || force=-Fm0
+	mkfs.$fs -q $force "$dev" && mount "$dev" "$mnt" || exit 1
+	file=$mnt/a.pcapng
+
+	record --to "$file"
+	ok "$fs: a new file: exit code" test $code = 0
+	ok "$fs: totals" json '.recorded == 1000 and .dropped.total == 0 and
+		.storage_path == "file" and .targets[0].closed'
+	ok "$fs: as long as the recording" size_is $((1002 * 4096))
+	ok "$fs: tcpdump reads what was sent" same
+	capinfos "$file" >/dev/null 2>"$dir/err"
+	ok "$fs: capinfos has no complaint" test ! -s "$dir/err"
+	ok "$fs: unmount and mount" remount
+	ok "$fs: tcpdump reads what was sent" same
+	ok "$fs: so does iou cat" eval '"$iou" cat "$file" | cmp -s - "$file"'
+
+	record --to "$file" --count 100
+	ok "$fs: over it, and shorter" size_is $((102 * 4096))
+	ok "$fs: the first 100" same 100
+	record --to "$file" --size 1M
+	ok "$fs: --size: full" json '.ended == "full" and .recorded == 254'
+	ok "$fs: --size: as long as that" size_is $((1 << 20))
+
+	# A range of a file, and what is around it stays.
+	file=$mnt/image
+	dd if=/dev/urandom of="$file" bs=1M count=12 status=none
+	cp "$file" "$mnt/before"
+	record --to "$file,4M,6M" --force
+	ok "$fs: a range: exit code" test $code = 0
+	ok "$fs: nothing else was touched" eval 'cmp -s -n $((4 << 20)) "$file" "$mnt/before" &&
+		cmp -s -i $((10 << 20)) "$file" "$mnt/before" && size_is $((12 << 20))'
+	"$iou" cat "$file,4M,6M" >"$dir/out.pcapng"
+	file=$dir/out.pcapng
+	ok "$fs: what was sent is in the range" same
+
+	ok "$fs: data is not overwritten" says 5 "use --force" --to "$mnt/before"
+	ok "$fs: not by passthrough" says 6 "passthrough" --to "$mnt/a.pcapng" --io passthrough
+	exec 8<>"$mnt/a.pcapng"
+	flock 8
+	ok "$fs: not what another one records to" says 5 "another recording" --to "$mnt/a.pcapng"
+	exec 8>&-
+
+	# The file system fills up under it: what is written is a recording.
+	file=$mnt/b.pcapng
+	fallocate -l $(($(df --output=avail -B1 "$mnt" | tail -1) - (16 << 20))) "$mnt/fill"
+	"$iou" record --net iou-b --json --to "$file" >"$dir/json" 2>"$dir/err" &
+	pid=$!
+	sleep 3
+	fallocate -l $(($(df --output=avail -B1 "$mnt" | tail -1) - (1 << 20))) "$mnt/more"
+	tcpreplay -q -i iou-a --pps 500 "$dir/sent.pcap" >"$dir/replay" 2>&1
+	sleep 0.5
+	kill -INT $pid 2>/dev/null
+	wait $pid
+	code=$?
+	ok "$fs: no space left: exit code 1, and why" eval '[ $code = 1 ] && grep -q "no room left" "$dir/err"'
+	sed 's/^/# /' "$dir/err"
+	n=$("$iou" cat "$file" 2>/dev/null | tcpdump --count -nr - 2>/dev/null | awk '{ print $1 }')
+	ok "$fs: no space left: what there was room for is there" test "$n" -gt 50 -a "$n" -lt 1000
+	"$iou" cat "$file" >"$dir/out.pcapng" 2>/dev/null
+	file=$dir/out.pcapng
+	ok "$fs: no space left: and it is what was sent" same "$n"
+	umount "$mnt"
+done
+echo "1..$count"
+[ "$failed" = 0 ]
