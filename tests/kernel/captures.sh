@@ -6,45 +6,37 @@
 set -u
 
 here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/tap.sh
+. "$here/../tap.sh"
 captures=${IOU_CAPTURES:-/usr/share/io_unified/captures}
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
 mtu=3490		# the largest that XDP allows on a veth
-count=0
-failed=0
 
-skip() {
-	echo "$*"
-	exit 77
-}
-
-[ -d "$captures" ] || skip "no captures in $captures"
+[ -d "$captures" ] || skip_all "no captures in $captures"
 for need in tcpreplay tcpdump capinfos tshark jq; do
-	command -v $need >/dev/null || skip "$need is not installed"
+	command -v $need >/dev/null || skip_all "$need is not installed"
 done
 drive=
 for d in /sys/block/nvme*n*; do
 	[ "$(cat "$d/queue/logical_block_size" 2>/dev/null)" != 512 ] ||
 		drive=/dev/${d##*/}
 done
-[ -b "$drive" ] || skip "no NVMe drive"
+[ -b "$drive" ] || skip_all "no NVMe drive"
 
 dir=$(mktemp -d)
 trap 'ip link del capt0 2>/dev/null; rm -rf "$dir"' EXIT
 
-# ok NAME COMMAND...
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >"$dir/said" 2>&1; then
-		echo "ok $count - $name"
-		sed 's/^/# /' "$dir/said" | head -n 5
-	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' "$dir/said" | head -n 40
-		failed=$((failed + 1))
-	fi
+# told COMMAND...: what it says are comments, more of them if it fails.
+told() {
+	local status=0 lines=5
+	"$@" >"$dir/said" 2>&1 || status=$?
+	[ $status = 0 ] || lines=40
+	sed 's/^/# /' "$dir/said" | head -n $lines
+	return $status
 }
+
+# check NAME COMMAND...
+check() { ok "$1" told "${@:2}"; }
 
 links_up() {
 	for i; do
@@ -132,14 +124,14 @@ back() {
 recorded() {
 	local what=$1 expected=$2
 	shift 2
-	ok "$what: recorded" record --to "$drive" "$@"
-	ok "$what: read back" back "$drive"
-	ok "$what: same bytes, same order" "$here/capcmp" "$expected" "$dir/got0"
+	check "$what: recorded" record --to "$drive" "$@"
+	check "$what: read back" back "$drive"
+	check "$what: same bytes, same order" "$here/capcmp" "$expected" "$dir/got0"
 	case $what in
 	veth | NIC | *five_tuple)
-		ok "$what: capinfos and tshark" readable "$dir/got0" "$(packets_of "$expected")" ;;
+		check "$what: capinfos and tshark" readable "$dir/got0" "$(packets_of "$expected")" ;;
 	*)
-		ok "$what: capinfos" counted "$dir/got0" "$(packets_of "$expected")" ;;
+		check "$what: capinfos" counted "$dir/got0" "$(packets_of "$expected")" ;;
 	esac
 }
 
@@ -156,7 +148,7 @@ filtered() {
 sent=$dir/sent.pcap
 find "$captures" -type f \( -name '*.pcap' -o -name '*.pcapng' \) | sort >"$dir/files"
 mapfile -t files <"$dir/files"
-ok "captures are merged" "$here/capmerge" $((mtu + 14)) "$sent" "$dir/manifest" "${files[@]}"
+check "captures are merged" "$here/capmerge" $((mtu + 14)) "$sent" "$dir/manifest" "${files[@]}"
 packets=$(packets_of "$sent")
 grep 'left out' "$dir/manifest" | sed 's/^[^:]*: //; s/^[0-9]* packets/packets/' |
 	sort | uniq -c | sort -rn | sed 's/^/# /'
@@ -182,12 +174,12 @@ for i in 0 1 2 3; do
 	windows+=("$drive,$((i * 64))M,64M")
 	to+=(--to "$drive,$((i * 64))M,64M")
 done
-ok "veth, placer: recorded" record "${to[@]}" --bpf "$bpf/placer.bpf.o"
-ok "veth, placer: read back" back "${windows[@]}"
-ok "veth, placer: each packet once, in order, each flow in one window" \
+check "veth, placer: recorded" record "${to[@]}" --bpf "$bpf/placer.bpf.o"
+check "veth, placer: read back" back "${windows[@]}"
+check "veth, placer: each packet once, in order, each flow in one window" \
 	"$here/capcmp" "$sent" "$dir"/got[0-3]
 for i in 0 1 2 3; do
-	ok "veth, placer: capinfos, window $i" counted "$dir/got$i" \
+	check "veth, placer: capinfos, window $i" counted "$dir/got$i" \
 		"$(jq ".targets[$i].recorded" "$dir/json")"
 done
 
@@ -204,8 +196,6 @@ if [ ${#nics[@]} -ge 2 ]; then
 	recorded "NIC" "$sent"
 	recorded "NIC, rx handler" "$sent" --rx handler
 else
-	count=$((count + 1))
-	echo "ok $count - NIC # SKIP no two NICs on a hub"
+	skip "NIC" "no two NICs on a hub"
 fi
-echo "1..$count"
-[ $failed = 0 ]
+done_testing

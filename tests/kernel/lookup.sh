@@ -4,37 +4,19 @@
 # loop of reads for comparison: the examples btree_build and btree_get, on every
 # NVMe drive there is, which is overwritten.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$(readlink -f "$0")")/../tap.sh"
 
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
 examples=${IOU_EXAMPLES:-/usr/share/doc/io_unified/examples}
-count=0
-failed=0
-
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=$((failed + 1))
-	fi
-}
 
 missing=
 for need in cc bpftool pkg-config jq; do
 	command -v $need >/dev/null || missing="$missing $need"
 done
-if [ -n "$missing" ]; then
-	echo "not installed:$missing"
-	exit 77
-fi
+[ -z "$missing" ] || skip_all "not installed:$missing"
 drives=(/dev/nvme?n1)
-if [ ! -b "${drives[0]}" ]; then
-	echo "no NVMe drive"
-	exit 77
-fi
+[ -b "${drives[0]}" ] || skip_all "no NVMe drive"
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -115,5 +97,4 @@ ok "corrupt block, a loop of reads" refuse "not the node" --loop
 ok "10 million keys: built" build 4 --keys 10000000
 all "10 million keys" 10000
 
-echo "1..$count"
-[ "$failed" = 0 ]
+done_testing

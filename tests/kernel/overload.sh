@@ -3,19 +3,15 @@
 # More packets than the drive takes: what was sent is recorded, filtered, or
 # counted as dropped with its reason. Nothing is unaccounted for.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$(readlink -f "$0")")/../tap.sh"
 
-count=0
-failed=0
-skip() {
-	echo "$*"
-	exit 77
-}
 for need in tcpreplay tcpdump jq dmsetup; do
-	command -v $need >/dev/null || skip "$need is not installed"
+	command -v $need >/dev/null || skip_all "$need is not installed"
 done
 modprobe configfs
 mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-modprobe null_blk nr_devices=0 || skip "no null_blk"
+modprobe null_blk nr_devices=0 || skip_all "no null_blk"
 
 dir=$(mktemp -d)
 null=/sys/kernel/config/nullb/ioutslow
@@ -35,10 +31,10 @@ for setting in memory_backed=1 size=512 blocksize=4096 submit_queues=1 \
 done
 drive=/dev/nullb$(cat $null/index)
 [ -b "$drive" ] || drive=/dev/ioutslow
-[ -b "$drive" ] || skip "no null_blk device"
+[ -b "$drive" ] || skip_all "no null_blk device"
 
 # Packets to send: 3000 of 200 bytes, every third is UDP.
-python3 - "$dir/sent.pcap" <<'END' || skip "no python3"
+python3 - "$dir/sent.pcap" <<'END' || skip_all "no python3"
 import struct, sys
 out = open(sys.argv[1], "wb")
 out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
@@ -51,19 +47,6 @@ for i in range(3000):
     packet += b"x" * (200 - len(packet))
     out.write(struct.pack("<IIII", i, 0, 200, 200) + packet)
 END
-
-# ok NAME COMMAND...
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >&2; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=$((failed + 1))
-	fi
-}
 
 sent_on() { cat "/sys/class/net/$1/statistics/tx_packets"; }
 
@@ -125,5 +108,4 @@ run "veth, AF_XDP" --rx xsk
 run "veth, rx handler" --rx handler
 run "veth, AF_XDP, filter" --rx xsk --filter udp
 run "veth, rx handler, filter" --rx handler --filter udp
-echo "1..$count"
-[ $failed = 0 ]
+done_testing

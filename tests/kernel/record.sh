@@ -4,37 +4,19 @@
 # readers find, on every NVMe drive there is, which is overwritten.
 # shellcheck disable=SC2016 # what eval runs is quoted on purpose
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$(readlink -f "$0")")/../tap.sh"
 
 iou=${IOU:-iou}
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
-count=0
-failed=0
-
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=$((failed + 1))
-	fi
-}
 
 missing=
 for need in tcpreplay tcpdump capinfos tshark jq python3; do
 	command -v $need >/dev/null || missing="$missing $need"
 done
-if [ -n "$missing" ]; then
-	echo "not installed:$missing"
-	exit 77
-fi
+[ -z "$missing" ] || skip_all "not installed:$missing"
 drives=(/dev/nvme?n1)
-if [ ! -b "${drives[0]}" ]; then
-	echo "no NVMe drive"
-	exit 77
-fi
+[ -b "${drives[0]}" ] || skip_all "no NVMe drive"
 dev=${drives[0]}
 
 dir=$(mktemp -d)
@@ -322,5 +304,4 @@ if command -v cc >/dev/null && command -v bpftool >/dev/null; then
 	ok "placer" example placer iou-b "$dev" 500 3
 fi
 
-echo "1..$count"
-[ "$failed" = 0 ]
+done_testing

@@ -2,20 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # rmmod: refused while the module is in use, clean when it is not.
 set -u
-
-count=0
-failed=0
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=$((failed + 1))
-	fi
-}
+# shellcheck source=tests/tap.sh
+. "$(dirname "$(readlink -f "$0")")/../tap.sh"
 
 in_use() { ! rmmod io_unified 2>/dev/null && [ -d /sys/module/io_unified ]; }
 is_free() {
@@ -53,5 +41,4 @@ ok "nothing in the log of symbols" eval '! grep -q "\[io_unified\]" /proc/kallsy
 ok "loads again" modprobe io_unified
 ok "the device is back" test -c /dev/io_unified
 ok "30 times without growth" no_growth
-echo "1..$count"
-[ $failed = 0 ]
+done_testing

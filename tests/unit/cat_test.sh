@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # iou cat on recordings in files: where they end, and what readers say of them.
 # shellcheck disable=SC2016 # what eval runs is quoted on purpose
-# shellcheck source=tests/unit/tap.sh
-. "$(dirname "$0")/tap.sh"
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 set -u
 
 iou=${IOU:-../../userspace/build/iou/iou}

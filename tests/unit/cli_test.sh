@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # The command's answers to wrong use: one line, a code, what to do.
 # shellcheck disable=SC2016 # what eval runs is quoted on purpose
-# shellcheck source=tests/unit/tap.sh
-. "$(dirname "$0")/tap.sh"
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 set -u
 
 iou=${IOU:-../../userspace/build/iou/iou}

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Public headers stand alone, in C and C++; the library exports what they say.
 # shellcheck disable=SC2016 # what eval runs is quoted on purpose
-# shellcheck source=tests/unit/tap.sh
-. "$(dirname "$0")/tap.sh"
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 set -u
 cd "$(dirname "$0")" || exit 1
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# TAP for shell: ok NAME COMMAND..., skip NAME WHY, done_testing
+# TAP for shell: ok NAME COMMAND..., skip NAME WHY, skip_all WHY, done_testing
 
 tap_count=0
 tap_failed=0
@@ -22,6 +22,11 @@ skip() {
 	tap_count=$((tap_count + 1))
 	tap_skipped=$((tap_skipped + 1))
 	echo "ok $tap_count - $1 # SKIP $2"
+}
+
+skip_all() {
+	echo "$*"
+	exit 77
 }
 
 done_testing() {
