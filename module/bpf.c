@@ -35,15 +35,32 @@ static int iou_bpf_verdict(u32 verdict, u16 *reason)
 	}
 }
 
+/*
+ * The packet of the program that runs on this CPU, if it is one of ours. It lives
+ * as long as it is here, so no other packet can be at its address. BH are off:
+ * nothing but a driver that netpoll() polls can come in between, and what we
+ * are called for from there has a packet of its own.
+ */
+static DEFINE_PER_CPU(const struct xdp_buff *, iou_bpf_running);
+
+bool iou_bpf_runs(const struct xdp_buff *xdp)
+{
+	return __this_cpu_read(iou_bpf_running) == xdp;
+}
+
 static u32 iou_bpf_prog_run(struct bpf_prog *prog, struct xdp_buff *xdp)
 {
 	struct bpf_net_context net_ctx_storage, *net_ctx;
+	const struct xdp_buff *outer;
 	u32 act;
 
 	local_bh_disable();
 	rcu_read_lock();
 	net_ctx = bpf_net_ctx_set(&net_ctx_storage);
+	outer = __this_cpu_read(iou_bpf_running);
+	__this_cpu_write(iou_bpf_running, xdp);
 	act = bpf_prog_run(prog, xdp);
+	__this_cpu_write(iou_bpf_running, outer);
 	bpf_net_ctx_clear(net_ctx);
 	rcu_read_unlock();
 	local_bh_enable();

@@ -46,6 +46,9 @@ struct iou_bpf_run {
  */
 int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason);
 
+/* Whether it is the packet of the program that iou_bpf_run() runs right here. */
+bool iou_bpf_runs(const struct xdp_buff *xdp);
+
 struct iou_att *iou_bpf_attach(struct iou_region *r,
 			       struct io_unified_attach *arg);
 

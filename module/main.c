@@ -10,6 +10,7 @@
 #include "compat/compat.h"
 #include "cq.h"
 #include "defer.h"
+#include "kfunc.h"
 #include "main.h"
 #include "net.h"
 #include "pool.h"
@@ -35,6 +36,8 @@ static u64 iou_features(void)
 		f |= IO_UNIFIED_FEAT_XSK;
 	if (IOU_URING_F_CANCEL)
 		f |= IO_UNIFIED_FEAT_URING_CANCEL;
+	if (iou_kfunc_usable())
+		f |= IO_UNIFIED_FEAT_KFUNCS;
 	return f;
 }
 
@@ -309,6 +312,7 @@ static int __init iou_init(void)
 	ret = iou_net_init();
 	if (ret)
 		goto err_pool;
+	iou_kfunc_init();
 	ret = misc_register(&iou_misc);
 	if (ret)
 		goto err_net;

@@ -69,6 +69,9 @@ extern "C" {
  * @IO_UNIFIED_FEAT_IOPOLL: ops from rings with IORING_SETUP_IOPOLL
  * @IO_UNIFIED_FEAT_CHAIN: IO_UNIFIED_CTL_AGAIN
  * @IO_UNIFIED_FEAT_FILE: regular files as storage attachments
+ * @IO_UNIFIED_FEAT_KFUNCS: BPF programs can call io_unified_slice() and
+ *	io_unified_crc32c(). Needs a kernel with BTF of modules (6.12 or later,
+ *	not PREEMPT_RT) that took the BTF which this module was built with
  */
 enum io_unified_feature {
 	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
@@ -85,6 +88,7 @@ enum io_unified_feature {
 	IO_UNIFIED_FEAT_IOPOLL			= 1 << 11,
 	IO_UNIFIED_FEAT_CHAIN			= 1 << 12,
 	IO_UNIFIED_FEAT_FILE			= 1 << 13,
+	IO_UNIFIED_FEAT_KFUNCS			= 1 << 14,
 };
 
 /**
@@ -899,6 +903,14 @@ struct io_unified_ring_cmd {
  * @net: in: desc.net
  * @state: the program's own: desc.arg and 0 at first, kept from one read of a
  *	chain to the next
+ *
+ * With IO_UNIFIED_FEAT_KFUNCS a program can call
+ *
+ *	u8 *io_unified_slice(struct xdp_md *ctx, u64 off, const u32 size)
+ *	s64 io_unified_crc32c(struct xdp_md *ctx, u64 off, u64 len, u32 crc)
+ *
+ * for bytes from data on, also those that are further away than the 64 KiB of
+ * packet access; see iounified_bpf.h.
  *
  * In a stream, @dev_offset is the next append position of desc.storage. Left
  * as it is, the packet is appended to @storage; changed, it is placed there

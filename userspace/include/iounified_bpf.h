@@ -26,6 +26,17 @@
  * The control block is found again after bpf_xdp_adjust_head(), which moves
  * it along; pointers from before do not count any more, as with the packet.
  * bpf_xdp_adjust_meta() must not be called.
+ *
+ * Packet access ends at 64 KiB. Where iou info shows the feature kfuncs, a
+ * program reaches the rest of a larger op by io_unified_slice(). Elsewhere one
+ * that calls it without asking iou_has_kfuncs() before is not loaded. libbpf
+ * then says
+ *
+ *	kfunc 'io_unified_slice' is referenced but wasn't resolved
+ *
+ * or, before version 1.2, that the verifier found an "invalid kernel function
+ * call". The module must be there when such a program is loaded, and stays until
+ * the program is gone.
  */
 #ifndef IOUNIFIED_BPF_H
 #define IOUNIFIED_BPF_H
@@ -72,6 +83,49 @@ static __always_inline void *iou_packet(struct xdp_md *ctx, __u32 off,
 	if (p + len > (void *)(long)ctx->data_end)
 		return 0;
 	return p;
+}
+
+/**
+ * io_unified_slice() - bytes of the packet, beyond 64 KiB too
+ * @ctx: context of the program
+ * @off: where they start, from data
+ * @size: how many, a constant
+ *
+ * As with the packet itself, other processes may change them meanwhile. They stay
+ * the same bytes whatever becomes of head and tail: unlike pointers from data a
+ * slice is not lost after bpf_xdp_adjust_head().
+ *
+ * Return: @size bytes to read and write, or NULL: they are not all between data
+ * and data_end, @size is 0, or this is not a packet of io_unified (the program was
+ * attached to an interface by other means, or is run by BPF_PROG_TEST_RUN).
+ */
+extern __u8 *io_unified_slice(struct xdp_md *ctx, __u64 off,
+			      const __u32 size) __ksym __weak;
+
+/**
+ * io_unified_crc32c() - CRC-32C (Castagnoli) of bytes of the packet
+ * @ctx: context of the program
+ * @off: where they start, from data
+ * @len: how many
+ * @crc: 0, or what was returned for the bytes before them
+ *
+ * Return: the checksum, 0 to 0xffffffff; -ERANGE: they are not all between data
+ * and data_end; -EINVAL: this is not a packet of io_unified.
+ */
+extern __s64 io_unified_crc32c(struct xdp_md *ctx, __u64 off, __u64 len,
+			       __u32 crc) __ksym __weak;
+
+/**
+ * iou_has_kfuncs() - whether the two above can be called
+ *
+ * It is known when the program is loaded: what is behind it is not even verified
+ * where they cannot, so that one program does for all kernels.
+ *
+ * Return: 1 or 0.
+ */
+static __always_inline int iou_has_kfuncs(void)
+{
+	return io_unified_slice && io_unified_crc32c;
 }
 
 #endif /* IOUNIFIED_BPF_H */

@@ -211,6 +211,7 @@ static const char *const features[] = {
 	"iopoll",
 	"chain",
 	"file",
+	"kfuncs",
 };
 
 static const char *const memories[] = {
