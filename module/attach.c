@@ -70,11 +70,8 @@ struct iou_att *iou_att_get(struct iou_region *r, u32 kind, u32 index)
 
 	if (!table || index >= IOU_MAX_ATTACHMENTS)
 		return NULL;
-	index = array_index_nospec(index, IOU_MAX_ATTACHMENTS);
 	rcu_read_lock();
-	att = rcu_dereference(table[index]);
-	if (att && !percpu_ref_tryget_live_rcu(&att->refs))
-		att = NULL;
+	att = iou_att_get_rcu(table, index);
 	rcu_read_unlock();
 	return att;
 }
@@ -115,16 +112,6 @@ void *iou_uring_identity(int fd, u16 *reason)
 	return ctx;
 }
 
-struct iou_link *iou_ring_link(struct iou_region *r, const void *ring)
-{
-	int i;
-
-	for (i = 0; i < IOU_MAX_LINKS; i++)
-		if (READ_ONCE(r->links[i].ring) == ring)
-			return &r->links[i];
-	return NULL;
-}
-
 static int iou_ring_attach(struct iou_region *r, struct io_unified_attach *arg)
 {
 	struct iou_link *free;
@@ -150,7 +137,7 @@ static int iou_ring_attach(struct iou_region *r, struct io_unified_attach *arg)
 		return -ENOSPC;
 	}
 	WRITE_ONCE(free->ring, ring);
-	arg->index = free - r->links;
+	arg->index = free->index;
 	return 0;
 }
 

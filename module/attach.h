@@ -13,8 +13,18 @@ void iou_detach_all(struct iou_region *r);
 
 /* An fd that must be an io_uring: its identity, or NULL. */
 void *iou_uring_identity(int fd, u16 *reason);
+
 /* The link of an io_uring, or NULL; with NULL, one that is free. */
-struct iou_link *iou_ring_link(struct iou_region *r, const void *ring);
+static inline struct iou_link *iou_ring_link(struct iou_region *r,
+					     const void *ring)
+{
+	struct iou_link *link;
+
+	for (link = r->links; link < r->links + IOU_MAX_LINKS; link++)
+		if (READ_ONCE(link->ring) == ring)
+			return link;
+	return NULL;
+}
 
 int iou_get_stats(struct iou_region *r, struct io_unified_stats *arg);
 /* Everything that is attached, a line each. */

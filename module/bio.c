@@ -12,18 +12,6 @@
 #include "main.h"
 #include "storage.h"
 
-void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off, u32 len)
-{
-	/* Not ours to free or to walk by pages: as with an io_uring buffer. */
-	bio_set_flag(bio, BIO_CLONED);
-	bio->bi_io_vec = io->bvec;
-	bio->bi_vcnt = io->nr_bvec;
-	bio->bi_iter.bi_size = io->skip + off + len;
-	/* The iterator starts at the first slice: move it to our first byte. */
-	if (unlikely(io->skip + off))
-		bio_advance_iter(bio, &bio->bi_iter, io->skip + off);
-}
-
 static void iou_bio_retry(struct work_struct *work);
 
 static void iou_bio_end(struct bio *bio)
@@ -48,7 +36,7 @@ static void iou_bio_start(struct iou_io *io, bool nowait)
 	struct bio *bio = &io->bio;
 	blk_opf_t opf;
 
-	switch (io->op) {
+	switch (iou_io_op_of(io->flags)) {
 	case IOU_IO_READ:
 		opf = REQ_OP_READ;
 		break;
@@ -63,7 +51,7 @@ static void iou_bio_start(struct iou_io *io, bool nowait)
 		break;
 	default:
 		opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
-		if (io->fua)
+		if (io->flags & IO_UNIFIED_F_FUA)
 			opf |= REQ_FUA;
 	}
 	if (nowait)

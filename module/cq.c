@@ -24,15 +24,7 @@ static u32 iou_cq_room(struct iou_pair *p)
 	return used < size ? size - used : 0;
 }
 
-static void iou_cq_publish(struct iou_pair *p, const struct io_unified_cqe *cqe)
-{
-	p->cqes[p->cq_prod & p->cq_mask] = *cqe;
-	WRITE_ONCE(p->cq_prod, p->cq_prod + 1);
-	/* The entry is seen before the index that covers it. */
-	smp_store_release(&p->ctrl->cq_prod, p->cq_prod);
-}
-
-static void iou_cq_wake(struct iou_pair *p)
+void iou_cq_wake(struct iou_pair *p)
 {
 	wait_queue_head_t *poll_wait = &p->region->file->poll_wait;
 
@@ -66,17 +58,6 @@ void iou_cq_unreserve(struct iou_pair *p, u32 nr)
 	spin_unlock_irqrestore(&p->lock, flags);
 }
 
-void iou_cq_post(struct iou_pair *p, const struct io_unified_cqe *cqe)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&p->lock, flags);
-	p->cq_reserved--;
-	iou_cq_publish(p, cqe);
-	spin_unlock_irqrestore(&p->lock, flags);
-	iou_cq_wake(p);
-}
-
 bool iou_cq_try_post(struct iou_pair *p, const struct io_unified_cqe *cqe)
 {
 	unsigned long flags;
@@ -84,8 +65,10 @@ bool iou_cq_try_post(struct iou_pair *p, const struct io_unified_cqe *cqe)
 
 	spin_lock_irqsave(&p->lock, flags);
 	ok = iou_cq_room(p);
-	if (ok)
-		iou_cq_publish(p, cqe);
+	if (ok) {
+		*iou_cq_entry(p) = *cqe;
+		iou_cq_publish(p);
+	}
 	spin_unlock_irqrestore(&p->lock, flags);
 	if (ok)
 		iou_cq_wake(p);

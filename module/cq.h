@@ -12,10 +12,50 @@
 u32 iou_cq_reserve(struct iou_pair *p, u32 want);
 /* Ops came to nothing before they were accepted. */
 void iou_cq_unreserve(struct iou_pair *p, u32 nr);
-/* Post a promised entry. Any context. */
-void iou_cq_post(struct iou_pair *p, const struct io_unified_cqe *cqe);
 /* Post an entry if there is room beyond what is promised. */
 bool iou_cq_try_post(struct iou_pair *p, const struct io_unified_cqe *cqe);
+
+/* Wake who waits for entries. */
+void iou_cq_wake(struct iou_pair *p);
+
+/* The next entry. It is in memory of the application's: not to be read. */
+static inline struct io_unified_cqe *iou_cq_entry(struct iou_pair *p)
+{
+	return &p->cqes[p->cq_prod & p->cq_mask];
+}
+
+static inline void iou_cq_publish(struct iou_pair *p)
+{
+	u32 prod = p->cq_prod + 1;
+
+	WRITE_ONCE(p->cq_prod, prod);
+	/* The entry is seen before the index that covers it. */
+	smp_store_release(&p->ctrl->cq_prod, prod);
+}
+
+/*
+ * Post a promised entry, filled in where it lies. Any context.
+ *
+ *	cqe = iou_cq_begin(p, &flags);
+ *	*cqe = (struct io_unified_cqe){ ... };
+ *	iou_cq_end(p, flags);
+ */
+static inline struct io_unified_cqe *iou_cq_begin(struct iou_pair *p,
+						  unsigned long *flags)
+	__acquires(&p->lock)
+{
+	spin_lock_irqsave(&p->lock, *flags);
+	p->cq_reserved--;
+	return iou_cq_entry(p);
+}
+
+static inline void iou_cq_end(struct iou_pair *p, unsigned long flags)
+	__releases(&p->lock)
+{
+	iou_cq_publish(p);
+	spin_unlock_irqrestore(&p->lock, flags);
+	iou_cq_wake(p);
+}
 
 /* Entries that the application has not reaped, as far as it is to be believed */
 static inline u32 iou_cq_count(const struct iou_pair *p)

@@ -75,7 +75,7 @@ void iou_defer_op(struct iou_op *op)
 		iou_op_process_later(op);
 }
 
-void iou_defer_complete(struct io_uring_cmd *cmd, s32 res, u64 res2)
+void iou_defer_complete(struct io_uring_cmd *cmd)
 {
 	struct iou_defer *defer = iou_defer_of(cmd);
 	struct iou_pdu *pdu = iou_pdu(cmd);
@@ -84,13 +84,11 @@ void iou_defer_complete(struct io_uring_cmd *cmd, s32 res, u64 res2)
 
 	/* Task work that is on its way cannot be put on its way again. */
 	spin_lock_irqsave(&defer->lock, flags);
-	pdu->res = res;
-	pdu->res2 = res2;
 	queued = pdu->queued;
 	pdu->ended = queued;
 	spin_unlock_irqrestore(&defer->lock, flags);
 	if (!queued)
-		iou_uring_complete(cmd, res, res2);
+		iou_uring_complete(cmd);
 }
 
 void iou_defer_flush(struct iou_file *f)

@@ -18,8 +18,8 @@ struct iou_op;
 
 /* Have iou_op_process() run for it. Any context. */
 void iou_defer_op(struct iou_op *op);
-/* Complete the command of an op that was taken back. Any context. */
-void iou_defer_complete(struct io_uring_cmd *cmd, s32 res, u64 res2);
+/* iou_uring_complete() for an op that was taken back. Any context. */
+void iou_defer_complete(struct io_uring_cmd *cmd);
 /*
  * Region or attachment goes: no op of the file waits for its task any more.
  * Those that are deferred later see by themselves that something goes.

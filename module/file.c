@@ -46,6 +46,11 @@ static struct inode *iou_file_inode(const struct iou_io *io)
 	return file_inode(io->st->file);
 }
 
+static bool iou_file_writes(const struct iou_io *io)
+{
+	return io->flags & IO_UNIFIED_F_WRITE;
+}
+
 static loff_t iou_file_pos(const struct iou_io *io)
 {
 	return io->st->start + io->pos;
@@ -112,7 +117,7 @@ static void iou_file_moved(struct iou_io *io, ssize_t ret)
 	bool nowait = io->kiocb.ki_flags & IOCB_NOWAIT;
 	loff_t end;
 
-	if (io->op == IOU_IO_WRITE)
+	if (iou_file_writes(io))
 		kiocb_end_write(&io->kiocb);
 	if (nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP)) {
 		iou_file_later(io);
@@ -129,7 +134,7 @@ static void iou_file_moved(struct iou_io *io, ssize_t ret)
 	}
 
 	end = iou_file_pos(io) + io->moved;
-	if (io->op == IOU_IO_READ &&
+	if (!iou_file_writes(io) &&
 	    (!ret || end >= i_size_read(iou_file_inode(io)))) {
 		io->len = io->moved;
 		iou_file_end(io, 0);
@@ -164,7 +169,7 @@ static ssize_t iou_file_issue(struct iou_io *io, bool nowait)
 {
 	struct file *file = io->st->file;
 	struct kiocb *iocb = &io->kiocb;
-	bool write = io->op == IOU_IO_WRITE;
+	bool write = iou_file_writes(io);
 	struct iov_iter iter;
 	ssize_t ret;
 
@@ -176,7 +181,7 @@ static ssize_t iou_file_issue(struct iou_io *io, bool nowait)
 	iocb->ki_flags &= ~(IOCB_APPEND | IOCB_NOWAIT);
 	if (nowait)
 		iocb->ki_flags |= IOCB_NOWAIT;
-	if (io->fua)
+	if (io->flags & IO_UNIFIED_F_FUA)
 		iocb->ki_flags |= IOCB_DSYNC;
 	if (write)
 		iocb->ki_flags |= IOCB_WRITE;
@@ -212,7 +217,7 @@ static void iou_file_rw_work(struct work_struct *work)
 	const struct cred *old;
 	ssize_t ret;
 
-	if (io->op == IOU_IO_WRITE && !iou_file_start_write(io)) {
+	if (iou_file_writes(io) && !iou_file_start_write(io)) {
 		iou_file_wait_thaw(io);
 		return;
 	}
@@ -228,7 +233,7 @@ static int iou_file_range(struct iou_io *io)
 {
 	struct file *file = io->st->file;
 
-	switch (io->op) {
+	switch (iou_io_op_of(io->flags)) {
 	case IOU_IO_FLUSH:
 		/* Data and what is needed to find it: a drive's cache has no more */
 		return vfs_fsync(file, 1);
@@ -247,7 +252,7 @@ static bool iou_file_frozen(const struct iou_io *io)
 {
 	struct super_block *sb = iou_file_inode(io)->i_sb;
 
-	if (io->op == IOU_IO_FLUSH)
+	if (io->flags & IO_UNIFIED_F_FLUSH)
 		return false;
 	if (!sb_start_write_trylock(sb))
 		return true;
@@ -273,7 +278,7 @@ static void iou_file_range_work(struct work_struct *work)
 
 static bool iou_file_has_data(const struct iou_io *io)
 {
-	return io->op == IOU_IO_READ || io->op == IOU_IO_WRITE;
+	return io->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE);
 }
 
 static void iou_file_later(struct iou_io *io)
@@ -286,7 +291,7 @@ static void iou_file_later(struct iou_io *io)
 /* RLIMIT_FSIZE of who attached it: a worker has none. */
 static bool iou_file_beyond(const struct iou_io *io)
 {
-	return (io->op == IOU_IO_WRITE || io->op == IOU_IO_ZEROES) &&
+	return (iou_file_writes(io) || (io->flags & IO_UNIFIED_F_ZEROES)) &&
 	       iou_file_pos(io) + io->len > io->st->limit;
 }
 
@@ -300,7 +305,7 @@ void iou_file_submit(struct iou_io *io)
 		return;
 	}
 	if (!iou_file_has_data(io) || !(file->f_mode & FMODE_NOWAIT) ||
-	    (io->op == IOU_IO_WRITE && !iou_file_start_write(io))) {
+	    (iou_file_writes(io) && !iou_file_start_write(io))) {
 		iou_file_later(io);
 		return;
 	}

@@ -17,6 +17,7 @@
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/percpu-refcount.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
@@ -84,6 +85,19 @@ int iou_att_init(struct iou_att *att, struct iou_region *r,
 		 const struct iou_att_ops *ops, u16 kind);
 void iou_att_exit(struct iou_att *att);
 struct iou_att *iou_att_get(struct iou_region *r, u32 kind, u32 index);
+
+/* One of a table of a region, by an @index that was checked; or NULL. */
+static inline struct iou_att *iou_att_get_rcu(struct iou_att __rcu **table,
+					      u32 index)
+{
+	struct iou_att *att;
+
+	index = array_index_nospec(index, IOU_MAX_ATTACHMENTS);
+	att = rcu_dereference(table[index]);
+	if (likely(att) && unlikely(!percpu_ref_tryget_live_rcu(&att->refs)))
+		att = NULL;
+	return att;
+}
 
 static inline void iou_att_put(struct iou_att *att)
 {
@@ -195,10 +209,12 @@ struct iou_pair {
 /**
  * struct iou_link - an io_uring that may send commands
  * @ring: its identity, or NULL
+ * @index: of iou_region.links
  * @pool: ops of its commands
  */
 struct iou_link {
 	void *ring;
+	u8 index;
 	struct iou_pool pool;
 } ____cacheline_aligned_in_smp;
 

@@ -75,9 +75,9 @@ bool iou_nvme_opcode_allowed(u8 opcode, bool *reads)
 	}
 }
 
-static u8 iou_nvme_opcode(const struct iou_io *io)
+static inline u8 iou_nvme_opcode(const struct iou_io *io)
 {
-	switch (io->op) {
+	switch (iou_io_op_of(io->flags)) {
 	case IOU_IO_READ:
 		return nvme_cmd_read;
 	case IOU_IO_WRITE:
@@ -94,22 +94,21 @@ static bool iou_nvme_has_data(const struct iou_io *io)
 	return io->len && io->nr_bvec;
 }
 
-static void iou_nvme_command(const struct iou_io *io, struct nvme_command *c,
-			     u32 off, u32 len)
+/* All the fields that any command of ours has, the rest stays zero. */
+static __always_inline struct nvme_command *iou_nvme_command(struct iou_io *io,
+							     u32 off, u32 len)
 {
 	const struct iou_storage *st = io->st;
 	u64 lba = (st->start + io->pos + off) >> st->block_shift;
+	struct nvme_rw_command *c = &io->cmd.rw;
 
-	*c = (struct nvme_command){
-		.rw.opcode = iou_nvme_opcode(io),
-		.rw.nsid = cpu_to_le32(st->nsid),
-	};
-	if (!len)
-		return;
-	c->rw.slba = cpu_to_le64(lba);
-	c->rw.length = cpu_to_le16((len >> st->block_shift) - 1);
-	if (io->fua)
-		c->rw.control = cpu_to_le16(NVME_RW_FUA);
+	c->opcode = iou_nvme_opcode(io);
+	c->nsid = cpu_to_le32(st->nsid);
+	c->slba = len ? cpu_to_le64(lba) : 0;
+	c->length = len ? cpu_to_le16((len >> st->block_shift) - 1) : 0;
+	c->control = io->flags & IO_UNIFIED_F_FUA ? cpu_to_le16(NVME_RW_FUA) :
+						    0;
+	return &io->cmd;
 }
 
 static void iou_nvme_part_done(struct iou_io *io)
@@ -123,10 +122,10 @@ static void iou_nvme_part_done(struct iou_io *io)
 	io->done(io);
 }
 
-static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
+static noinline void iou_nvme_failed(struct iou_io *io,
+				     const struct iou_nvme_request *req,
+				     blk_status_t status)
 {
-	struct iou_nvme_request *req = iou_nvme_req(rq);
-	struct iou_io *io = rq->end_io_data;
 	int error = blk_status_to_errno(status);
 
 	if (req->flags & IOU_NVME_REQ_CANCELLED) {
@@ -139,21 +138,51 @@ static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
 	}
 	if (error && !io->error)
 		io->error = error;
+}
+
+static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
+{
+	struct iou_nvme_request *req = iou_nvme_req(rq);
+	struct iou_io *io = rq->end_io_data;
+
+	if (unlikely(status || req->status ||
+		     (req->flags & IOU_NVME_REQ_CANCELLED)))
+		iou_nvme_failed(io, req, status);
 	iou_nvme_part_done(io);
 	return RQ_END_IO_FREE;
 }
 
-static int iou_nvme_start_part(struct iou_io *io, struct bio *bio, u32 off,
-			       u32 len, bool nowait)
+/*
+ * Bytes of one page are one segment, and no limit of a device is below that:
+ * the block layer need not look.
+ */
+static inline bool iou_nvme_in_page(const struct iou_io *io)
+{
+	return io->bvec == &io->one &&
+	       offset_in_page(io->one.bv_offset) + io->one.bv_len <= PAGE_SIZE;
+}
+
+static inline int iou_nvme_map(struct request *rq, struct bio *bio,
+			       const struct iou_io *io)
+{
+	if (unlikely(!iou_nvme_in_page(io)))
+		return blk_rq_append_bio(rq, bio);
+	rq->nr_phys_segments = 1;
+	rq->__data_len = io->len;
+	rq->bio = bio;
+	rq->biotail = bio;
+	return 0;
+}
+
+static __always_inline int iou_nvme_start(struct iou_io *io, struct bio *bio,
+					  u32 off, u32 len, bool nowait)
 {
 	struct request_queue *q = bdev_get_queue(io->st->bdev);
-	struct nvme_command c;
 	struct request *rq;
 	blk_opf_t opf;
 	int ret;
 
-	opf = io->op == IOU_IO_READ || !io->write ? REQ_OP_DRV_IN :
-						    REQ_OP_DRV_OUT;
+	opf = io->flags & IO_UNIFIED_F_WRITE ? REQ_OP_DRV_OUT : REQ_OP_DRV_IN;
 	if (io->poll && iou_nvme_has_data(io) && io->st->pollable)
 		opf |= REQ_POLLED;
 	rq = blk_mq_alloc_request(q, opf | (nowait ? REQ_NOWAIT : 0),
@@ -161,13 +190,12 @@ static int iou_nvme_start_part(struct iou_io *io, struct bio *bio, u32 off,
 	if (IS_ERR(rq))
 		return PTR_ERR(rq);
 
-	iou_nvme_command(io, &c, off, len);
-	nvme_init_request(rq, &c);
+	nvme_init_request(rq, iou_nvme_command(io, off, len));
 	if (iou_nvme_has_data(io)) {
 		bio_init(bio, NULL, NULL, 0, opf);
 		iou_bio_set_mem(bio, io, off, len);
-		ret = blk_rq_append_bio(rq, bio);
-		if (ret) {
+		ret = iou_nvme_map(rq, bio, io);
+		if (unlikely(ret)) {
 			blk_mq_free_request(rq);
 			return ret;
 		}
@@ -176,6 +204,12 @@ static int iou_nvme_start_part(struct iou_io *io, struct bio *bio, u32 off,
 	rq->end_io_data = io;
 	blk_execute_rq_nowait(rq, false);
 	return 0;
+}
+
+static noinline int iou_nvme_start_part(struct iou_io *io, struct bio *bio,
+					u32 off, u32 len, bool nowait)
+{
+	return iou_nvme_start(io, bio, off, len, nowait);
 }
 
 /* Bytes that one command can carry. */
@@ -204,7 +238,7 @@ int iou_nvme_submit(struct iou_io *io, bool nowait)
 
 	/* A page is never too much for one command. */
 	if (likely(io->len <= PAGE_SIZE))
-		return iou_nvme_start_part(io, &io->bio, 0, io->len, nowait);
+		return iou_nvme_start(io, &io->bio, 0, io->len, nowait);
 	part = iou_nvme_part_len(io);
 	parts = DIV_ROUND_UP(io->len, part);
 	if (parts == 1)
@@ -265,7 +299,7 @@ static int iou_nvme_probe_status(struct iou_storage *st)
 	init_completion(&p->done);
 	p->io.done = iou_nvme_probe_done;
 	p->io.st = st;
-	p->io.op = IOU_IO_READ;
+	p->io.flags = IO_UNIFIED_F_READ;
 	/* Of the device, not of the window: start is added to it. */
 	p->io.pos =
 		((u64)bdev_nr_sectors(st->bdev) << SECTOR_SHIFT) - st->start;

@@ -18,35 +18,52 @@
 #include "main.h"
 #include "op.h"
 #include "pool.h"
+#include "shared.h"
 #include "trace.h"
 #include "uring.h"
 
-struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool)
+/* What a plain op does not set and yet looks at */
+static inline void iou_op_init(struct iou_op *op, struct iou_region *r)
 {
-	struct iou_op *op = iou_pool_get(pool);
-
-	if (!op)
-		return NULL;
 	op->r = r;
-	memset_startat(op, 0, cmd);
+	op->cmd = NULL;
+	op->pair = NULL;
+	op->next = NULL;
+	op->st = NULL;
+	op->nq = NULL;
+	op->prog = NULL;
+	op->done = 0;
+	op->flags = 0;
+	op->verdict = 0;
+	op->error = 0;
+	op->reason = IO_UNIFIED_REASON_NONE;
+	op->hops = 0;
+	op->burst = false;
+	op->poll = false;
+	op->again = false;
+	op->fell_short = false;
+	op->retaken = false;
+	op->holds_region = false;
 	op->io.nvme_status = 0;
-	INIT_LIST_HEAD(&op->waiter.node);
-	return op;
 }
 
-static void iou_op_release(struct iou_op *op)
+static inline void iou_op_release(struct iou_op *op)
 {
-	struct iou_region *r = op->r;
+	struct iou_region *r = op->holds_region ? op->r : NULL;
+	struct iou_storage *st = op->st;
+	struct iou_netq *nq = op->nq;
+	struct iou_prog *prog = op->prog;
 
-	if (op->prog)
-		iou_att_put(&op->prog->att);
-	if (op->nq)
-		iou_att_put(&op->nq->att);
-	if (op->st)
-		iou_att_put(&op->st->att);
-	/* The pool is the region's. */
+	/* The pool is the region's, which waits for those that use it. */
 	iou_pool_put(op);
-	iou_region_put(r);
+	if (unlikely(prog))
+		iou_att_put(&prog->att);
+	if (unlikely(nq))
+		iou_att_put(&nq->att);
+	if (likely(st))
+		iou_att_put(&st->att);
+	if (unlikely(r))
+		iou_region_put(r);
 }
 
 void iou_op_drop(struct iou_op *op)
@@ -67,19 +84,20 @@ static u64 iou_op_count(const struct iou_op *op)
 }
 
 /* One op is over, in any context. @error 0: op->len is the result. */
-static void iou_op_finish(struct iou_op *op, int error)
+static __always_inline void iou_op_finish(struct iou_op *op, int error)
 {
 	struct io_uring_cmd *cmd = op->cmd;
 	bool burst = op->burst, retaken = op->retaken;
 	s32 res = error ?: (s32)op->len;
-	u64 res2 = iou_res2(op->io.nvme_status, op->reason,
-			    op->addr - op->d.addr, op->flags);
 
 	trace_io_unified_complete(op->r, &op->d, res, op->reason, op->flags);
-	if (error)
+	if (unlikely(error))
 		iou_count(op->r->stats, IO_UNIFIED_STAT_ERRORS, 1);
 	if (op->pair) {
-		struct io_unified_cqe cqe = {
+		unsigned long flags;
+		struct io_unified_cqe *cqe = iou_cq_begin(op->pair, &flags);
+
+		*cqe = (struct io_unified_cqe){
 			.user_data = op->d.user_data,
 			.addr = op->addr,
 			.dev_offset = op->dev_offset,
@@ -94,41 +112,57 @@ static void iou_op_finish(struct iou_op *op, int error)
 			.cookie = op->cookie,
 		};
 
-		iou_cq_post(op->pair, &cqe);
+		iou_cq_end(op->pair, flags);
 	}
+	if (cmd && !burst)
+		iou_uring_set_result(cmd, res,
+				     iou_res2(op->io.nvme_status, op->reason,
+					      op->addr - op->d.addr,
+					      op->flags));
 	iou_op_release(op);
 	if (!cmd)
 		return;
 	if (burst)
 		iou_uring_burst_put(cmd);
 	else if (unlikely(retaken))
-		iou_defer_complete(cmd, res, res2);
+		iou_defer_complete(cmd);
 	else
-		iou_uring_complete(cmd, res, res2);
+		iou_uring_complete(cmd);
 }
 
 /*
  * An op is over, and with it, if it failed, its group. The next one may have to
  * sleep, so it starts elsewhere.
  */
-void iou_op_complete(struct iou_op *op, int error)
+static noinline void iou_op_go_on(struct iou_op *op, bool start)
+{
+	struct iou_op *next;
+
+	if (start) {
+		iou_op_start_later(op);
+		return;
+	}
+	for (; op; op = next) {
+		next = op->next;
+		op->next = NULL;
+		iou_op_fail(op, -ECANCELED, IO_UNIFIED_REASON_LINK);
+	}
+}
+
+static __always_inline void iou_op_end(struct iou_op *op, int error)
 {
 	struct iou_op *next = op->next;
-	bool go_on = !error && !(op->flags & IO_UNIFIED_CQE_DROPPED) &&
-		     !op->fell_short;
+	bool go_on = next && !error && !op->fell_short &&
+		     !(op->flags & IO_UNIFIED_CQE_DROPPED);
 
 	iou_op_finish(op, error);
-	while (unlikely(next)) {
-		op = next;
-		if (go_on) {
-			iou_op_start_later(op);
-			return;
-		}
-		next = op->next;
-		op->reason = IO_UNIFIED_REASON_LINK;
-		op->len = 0;
-		iou_op_finish(op, -ECANCELED);
-	}
+	if (unlikely(next))
+		iou_op_go_on(next, go_on);
+}
+
+void iou_op_complete(struct iou_op *op, int error)
+{
+	iou_op_end(op, error);
 }
 
 void iou_op_fail(struct iou_op *op, int error, u16 reason)
@@ -145,7 +179,7 @@ static void iou_op_io_done(struct iou_io *io)
 	struct iou_op *op = container_of(io, struct iou_op, io);
 	bool read = op->d.flags & IO_UNIFIED_F_READ;
 
-	if (io->error) {
+	if (unlikely(io->error)) {
 		iou_op_fail(op, io->error, iou_io_reason(io));
 		return;
 	}
@@ -160,13 +194,14 @@ static void iou_op_io_done(struct iou_io *io)
 			 IO_UNIFIED_STAT_WRITTEN_BYTES,
 		  io->nr_bvec ? io->len : 0);
 	/* Programs do not run in hard interrupts. */
-	if (read && op->prog && op->len)
+	if (unlikely(op->prog) && read && op->len)
 		iou_defer_op(op);
 	else
-		iou_op_complete(op, 0);
+		iou_op_end(op, 0);
 }
 
-static void iou_op_prepare_io(struct iou_op *op, u64 addr, u32 len)
+static __always_inline void iou_op_prepare_io(struct iou_op *op, u64 addr,
+					      u32 len)
 {
 	struct iou_io *io = &op->io;
 	u32 flags = op->d.flags;
@@ -174,12 +209,10 @@ static void iou_op_prepare_io(struct iou_op *op, u64 addr, u32 len)
 	io->done = iou_op_io_done;
 	io->st = op->st;
 	io->pos = op->dev_offset;
-	io->write = flags & IO_UNIFIED_F_WRITE;
-	io->fua = flags & IO_UNIFIED_F_FUA;
+	io->flags = flags;
 	io->poll = op->poll;
 	io->nr_bvec = 0;
 	io->len = len;
-	io->op = iou_io_op_of(flags);
 	io->opcode = op->d.nvme_opcode;
 	if (flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE))
 		iou_io_set_mem(io, &op->r->mem, addr, len);
@@ -491,13 +524,14 @@ static int iou_op_post(struct iou_waiter *w, u16 *reason)
 	return iou_net_post(op->nq, op->frame, &op->rx, reason);
 }
 
-static int iou_op_start_rx(struct iou_op *op)
+static noinline int iou_op_start_rx(struct iou_op *op)
 {
 	struct iou_netq *nq = op->nq;
 	struct iou_waiter *w = &op->waiter;
 	u16 reason = IO_UNIFIED_REASON_NONE;
 	int ret;
 
+	INIT_LIST_HEAD(&op->waiter.node);
 	op->rx.received = iou_op_received;
 	op->rx.failed = iou_op_rx_failed;
 	op->frame = (op->d.addr - op->r->data_off) >> op->r->frame_shift;
@@ -578,9 +612,10 @@ static int iou_op_check_storage(struct iou_op *op)
 
 /*
  * Most ops read or write. One that says so and nothing else, and is right, is
- * ready in one go; whoever else finds out what is wrong, and why.
+ * ready in one go; whoever else finds out what is wrong, and why. In an RCU
+ * read-side section.
  */
-static bool iou_op_prepare_plain(struct iou_op *op)
+static __always_inline bool iou_op_prepare_plain(struct iou_op *op)
 {
 	const struct io_unified_desc *d = &op->d;
 	struct iou_storage *st;
@@ -588,7 +623,7 @@ static bool iou_op_prepare_plain(struct iou_op *op)
 
 	if (!iou_desc_plain(op->r, d))
 		return false;
-	att = iou_att_get(op->r, IO_UNIFIED_KIND_STORAGE, d->storage);
+	att = iou_att_get_rcu(op->r->storage, d->storage);
 	if (unlikely(!att))
 		return false;
 	st = iou_att_storage(att);
@@ -601,24 +636,30 @@ static bool iou_op_prepare_plain(struct iou_op *op)
 		return false;
 	}
 	op->st = st;
+	op->addr = d->addr;
+	op->dev_offset = d->dev_offset;
+	op->cookie = d->cookie;
+	op->len = d->len;
 	return true;
 }
 
-int iou_op_prepare(struct iou_op *op)
+static noinline int iou_op_prepare(struct iou_op *op)
 {
 	const struct io_unified_desc *d = &op->d;
 	int ret;
+
+	/* It may have no attachment, or let go of the one that it has. */
+	percpu_ref_get(&op->r->refs);
+	op->holds_region = true;
 
 	op->addr = d->addr;
 	op->dev_offset = d->dev_offset;
 	op->cookie = d->cookie;
 	op->state[0] = d->arg;
 	op->state[1] = 0;
+	op->tstamp = 0;
 	op->len = d->len;
 	op->orig_len = d->len;
-	if (likely(iou_op_prepare_plain(op)))
-		return 0;
-
 	ret = iou_desc_check(d, &op->reason);
 	if (!ret)
 		ret = iou_desc_check_mem(op->r, d, &op->reason);
@@ -639,28 +680,66 @@ int iou_op_prepare(struct iou_op *op)
 	return ret;
 }
 
+struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool,
+			  const struct io_unified_desc *shared, bool poll)
+{
+	struct iou_op *op = iou_pool_get(pool);
+	bool plain;
+
+	if (unlikely(!op))
+		return NULL;
+	iou_op_init(op, r);
+	op->poll = poll;
+	iou_read_shared(&op->d, shared, sizeof(op->d));
+	rcu_read_lock();
+	plain = iou_op_prepare_plain(op);
+	rcu_read_unlock();
+	if (unlikely(!plain))
+		op->error = iou_op_prepare(op);
+	return op;
+}
+
+struct iou_op *iou_op_new_plain(struct iou_region *r, struct iou_pool *pool,
+				const struct io_unified_desc *shared)
+{
+	struct iou_op *op;
+
+	/* Tells what to expect, no more: it may be another one when it is read. */
+	if (READ_ONCE(shared->ops) != IO_UNIFIED_OP_NVME)
+		return NULL;
+	op = iou_pool_try(pool);
+	if (unlikely(!op))
+		return NULL;
+	iou_op_init(op, r);
+	iou_read_shared(&op->d, shared, sizeof(op->d));
+	if (likely(iou_op_prepare_plain(op)))
+		return op;
+	iou_pool_put(op);
+	return NULL;
+}
+
 int iou_op_start(struct iou_op *op, bool nowait)
 {
 	const struct io_unified_desc *d = &op->d;
+	struct iou_region *r = op->r;
 	int ret;
 
-	trace_io_unified_submit(op->r, d);
-	iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, 1);
-	if (!(d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_RX)) && op->prog) {
-		iou_op_process(op, nowait);
-		return 0;
-	}
+	trace_io_unified_submit(r, d);
+	iou_count(r->stats, IO_UNIFIED_STAT_OPS, 1);
 	if (unlikely(d->flags & IO_UNIFIED_F_RX)) {
 		ret = iou_op_start_rx(op);
+	} else if (unlikely(op->prog) && !(d->flags & IO_UNIFIED_F_READ)) {
+		iou_op_process(op, nowait);
+		return 0;
 	} else {
 		iou_op_prepare_io(op, d->addr, d->len);
 		ret = iou_storage_submit(&op->io, nowait);
 		if (unlikely(ret && ret != -EAGAIN))
 			op->reason = IO_UNIFIED_REASON_IO;
 	}
-	/* What was started may be gone by now. */
+	/* What was started may be gone by now, what was not is the caller's. */
 	if (unlikely(ret))
-		iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, -1);
+		iou_count(r->stats, IO_UNIFIED_STAT_OPS, -1);
 	return ret;
 }
 

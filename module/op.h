@@ -18,7 +18,7 @@ struct iou_prog;
  * @deferred: in iou_defer.ops
  * @pool: where its memory goes, or NULL: it is freed
  * @free: in @pool
- * @r: region, referenced
+ * @r: region, which goes after its attachments
  * @cmd: the uring_cmd, or NULL: nobody waits for it but who reads the CQ
  * @pair: a promised entry of its CQ, or NULL
  * @next: starts when this one is done, or NULL
@@ -45,6 +45,7 @@ struct iou_prog;
  * @again: the program asks for another read
  * @fell_short: a file ended before a read of it
  * @retaken: taken from @deferred by somebody else than the task
+ * @holds_region: it has a reference on @r, not on attachments alone
  */
 struct iou_op {
 	struct iou_io io;
@@ -60,16 +61,16 @@ struct iou_op {
 	u64 dev_offset;
 	u64 cookie;
 	u64 state[2];
+	u64 tstamp;
 	u32 len;
 	u32 orig_len;
 	u32 frame;
-	struct io_uring_cmd *cmd; /* from here on zero for each op anew */
+	struct io_uring_cmd *cmd;
 	struct iou_pair *pair;
 	struct iou_op *next;
 	struct iou_storage *st;
 	struct iou_netq *nq;
 	struct iou_prog *prog;
-	u64 tstamp;
 	u32 done;
 	u32 flags;
 	u32 verdict;
@@ -81,19 +82,28 @@ struct iou_op {
 	bool again;
 	bool fell_short;
 	bool retaken;
+	bool holds_region;
 };
 
 /*
- * An op with its memory: for the caller to fill in @d, @cmd, @pair, @burst,
- * @poll. It has the caller's reference on the region from now on. NULL: no
- * memory, and the reference is still the caller's.
+ * An op of a descriptor that the application may write to meanwhile. It is
+ * checked, and has its references: while it lives its region does. op->error and
+ * op->reason say what is wrong with it. @poll: who submits it polls for it. NULL:
+ * no memory. The caller fills in @cmd, @pair, @burst, and has a reference on the
+ * region.
  */
-struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool);
+struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool,
+			  const struct io_unified_desc *shared, bool poll);
+/*
+ * The same for a plain read or write that there is nothing to say against. NULL:
+ * it is none, or no memory is at hand. Does not sleep, and all that it needs of
+ * the region is an RCU read-side section.
+ */
+struct iou_op *iou_op_new_plain(struct iou_region *r, struct iou_pool *pool,
+				const struct io_unified_desc *shared);
 /* One that was not started: as if it had never been. */
 void iou_op_drop(struct iou_op *op);
 
-/* Check the descriptor, take references. 0, or -errno with op->reason. */
-int iou_op_prepare(struct iou_op *op);
 /*
  * The first stage. 0: it completes by itself, and may have done so. -EAGAIN,
  * only with @nowait: it would sleep, nothing happened. Else -errno with

@@ -2,7 +2,6 @@
 /* Ops at hand */
 #include <linux/slab.h>
 
-#include "op.h"
 #include "pool.h"
 
 /* More than that are in flight only for a moment: they are not kept. */
@@ -10,65 +9,46 @@
 
 static struct kmem_cache *iou_op_cache;
 
-static struct iou_op *iou_pool_grow(struct iou_pool *pool, bool keep)
+struct iou_op *iou_pool_get(struct iou_pool *pool)
 {
-	struct iou_op *op = kmem_cache_alloc(iou_op_cache, GFP_KERNEL);
+	struct iou_op *op = iou_pool_try(pool);
 
+	if (likely(op))
+		return op;
+	/* Zero for io.cmd, which stays that way. */
+	op = kmem_cache_zalloc(iou_op_cache, GFP_KERNEL);
 	if (!op)
 		return NULL;
 	op->pool = NULL;
-	if (keep && pool->nr < IOU_POOL_MAX) {
+	if (test_and_set_bit_lock(0, &pool->busy))
+		return op;
+	if (pool->nr < IOU_POOL_MAX) {
 		pool->nr++;
 		op->pool = pool;
-	}
-	return op;
-}
-
-struct iou_op *iou_pool_get(struct iou_pool *pool)
-{
-	struct llist_node *node;
-	struct iou_op *op;
-
-	/* A worker of io_uring, while the ring's own task submits. */
-	if (test_and_set_bit_lock(0, &pool->busy))
-		return iou_pool_grow(pool, false);
-
-	node = pool->ready;
-	if (!node)
-		node = llist_del_all(&pool->back);
-	if (likely(node)) {
-		pool->ready = node->next;
-		op = llist_entry(node, struct iou_op, free);
-	} else {
-		op = iou_pool_grow(pool, true);
 	}
 	clear_bit_unlock(0, &pool->busy);
 	return op;
 }
 
-void iou_pool_put(struct iou_op *op)
+void iou_pool_free(struct iou_op *op)
 {
-	if (likely(op->pool))
-		llist_add(&op->free, &op->pool->back);
-	else
-		kmem_cache_free(iou_op_cache, op);
+	kmem_cache_free(iou_op_cache, op);
 }
 
-static void iou_pool_free(struct llist_node *node)
+static void iou_pool_free_list(struct llist_node *node)
 {
 	struct llist_node *next;
 
 	for (; node; node = next) {
 		next = node->next;
-		kmem_cache_free(iou_op_cache,
-				llist_entry(node, struct iou_op, free));
+		iou_pool_free(llist_entry(node, struct iou_op, free));
 	}
 }
 
 void iou_pool_drain(struct iou_pool *pool)
 {
-	iou_pool_free(pool->ready);
-	iou_pool_free(llist_del_all(&pool->back));
+	iou_pool_free_list(pool->ready);
+	iou_pool_free_list(llist_del_all(&pool->back));
 	pool->ready = NULL;
 	pool->nr = 0;
 }

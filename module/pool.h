@@ -8,13 +8,37 @@
 #ifndef IOU_POOL_H
 #define IOU_POOL_H
 
-#include "iou.h"
+#include "op.h"
 
-struct iou_op;
+/* From the pool. NULL: it is empty, or busy. */
+static inline struct iou_op *iou_pool_try(struct iou_pool *pool)
+{
+	struct llist_node *node;
 
-/* From the pool, or where it is empty or busy a new one. NULL: no memory. */
+	/* A worker of io_uring, while the ring's own task submits. */
+	if (test_and_set_bit_lock(0, &pool->busy))
+		return NULL;
+	node = pool->ready;
+	if (!node)
+		node = llist_del_all(&pool->back);
+	if (likely(node))
+		pool->ready = node->next;
+	clear_bit_unlock(0, &pool->busy);
+	return node ? llist_entry(node, struct iou_op, free) : NULL;
+}
+
+/* The same, but then a new one. NULL: no memory. */
 struct iou_op *iou_pool_get(struct iou_pool *pool);
-void iou_pool_put(struct iou_op *op);
+void iou_pool_free(struct iou_op *op);
+
+static inline void iou_pool_put(struct iou_op *op)
+{
+	if (likely(op->pool))
+		llist_add(&op->free, &op->pool->back);
+	else
+		iou_pool_free(op);
+}
+
 void iou_pool_drain(struct iou_pool *pool);
 
 int iou_pool_init(void);

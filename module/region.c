@@ -173,10 +173,13 @@ static void iou_region_drained(struct percpu_ref *ref)
 static struct iou_region *iou_region_alloc(struct iou_file *f)
 {
 	struct iou_region *r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+	int i;
 
 	if (!r)
 		return NULL;
 	r->file = f;
+	for (i = 0; i < IOU_MAX_LINKS; i++)
+		r->links[i].index = i;
 	INIT_LIST_HEAD(&r->atts);
 	init_completion(&r->drained);
 	r->stats = alloc_percpu_gfp(struct iou_counters,

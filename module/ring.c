@@ -16,6 +16,7 @@
 #include "op.h"
 #include "pool.h"
 #include "ring.h"
+#include "shared.h"
 #include "stream.h"
 #include "uring.h"
 
@@ -41,17 +42,6 @@ void iou_ring_break_promise(struct iou_op *op)
 	op->pair = NULL;
 }
 
-static void iou_ring_read(struct io_unified_desc *to,
-			  const struct io_unified_desc *from)
-{
-	const u64 *in = (const u64 *)from;
-	u64 *out = (u64 *)to;
-	size_t i;
-
-	for (i = 0; i < sizeof(*to) / sizeof(u64); i++)
-		out[i] = READ_ONCE(in[i]);
-}
-
 /* Streams and cancels are no ops: what is left of the op tells how it went. */
 static int iou_ring_stream(struct iou_op *op)
 {
@@ -61,9 +51,7 @@ static int iou_ring_stream(struct iou_op *op)
 		.pair = op->pair,
 		.promised = true,
 	};
-	const struct io_unified_stream *shared;
 	u64 off = op->d.arg;
-	size_t i;
 	int ret;
 
 	if (op->poll) {
@@ -75,9 +63,7 @@ static int iou_ring_stream(struct iou_op *op)
 		op->reason = IO_UNIFIED_REASON_ADDR;
 		return -EINVAL;
 	}
-	shared = iou_ptr(op->r, off);
-	for (i = 0; i < sizeof(from.stream) / sizeof(u64); i++)
-		((u64 *)&from.stream)[i] = READ_ONCE(((const u64 *)shared)[i]);
+	iou_read_shared(&from.stream, iou_ptr(op->r, off), sizeof(from.stream));
 	op->d.arg = 0;
 	ret = iou_stream_submit(op->r, &op->d, &from, &op->reason);
 	/* It has the promised entry and the command's wait now. */
@@ -117,27 +103,23 @@ static void iou_ring_start(struct iou_op *op, bool nowait)
 		iou_op_fail(op, ret, op->reason);
 }
 
-/*
- * A descriptor of the SQ becomes an op, with a reference of the caller's on the
- * region. NULL: no memory.
- */
+/* A descriptor of the SQ becomes an op. NULL: no memory. */
 static struct iou_op *iou_ring_one(struct iou_pair *p,
 				   const struct iou_ring_take *take)
 {
-	struct iou_op *op = iou_op_new(p->region, &p->pool);
+	struct iou_op *op = iou_op_new(p->region, &p->pool,
+				       &p->sqes[p->sq_cons & p->sq_mask],
+				       take->poll);
 	struct io_uring_cmd *cmd = take->cmd;
 
-	if (!op)
+	if (unlikely(!op))
 		return NULL;
-	iou_ring_read(&op->d, &p->sqes[p->sq_cons & p->sq_mask]);
 	op->pair = p;
-	op->poll = take->poll;
 	if (cmd) {
 		op->cmd = cmd;
 		op->burst = true;
 		atomic_inc(&iou_pdu(cmd)->left);
 	}
-	op->error = iou_op_prepare(op);
 	if (op->error || !cmd)
 		return op;
 	if (op->d.flags & IO_UNIFIED_F_RX)
@@ -154,7 +136,6 @@ static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 	struct iou_op *head = NULL, *last = NULL, *op;
 	u32 i;
 
-	percpu_ref_get_many(&p->region->refs, nr);
 	for (i = 0; i < nr; i++) {
 		op = iou_ring_one(p, take);
 		if (unlikely(!op))
@@ -174,8 +155,6 @@ static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 	}
 	if (head)
 		iou_ring_start(head, take->nowait);
-	if (unlikely(i < nr))
-		percpu_ref_put_many(&p->region->refs, nr - i);
 	/* The slots are free once the index says so. */
 	smp_store_release(&p->ctrl->sq_cons, p->sq_cons);
 	return i;

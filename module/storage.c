@@ -76,25 +76,6 @@ int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
 	return 0;
 }
 
-int iou_storage_submit(struct iou_io *io, bool nowait)
-{
-	io->error = 0;
-	io->nvme_status = 0;
-	if (io->st->path == IO_UNIFIED_PATH_FILE) {
-		iou_file_submit(io);
-		return 0;
-	}
-	io->more = NULL;
-	/*
-	 * Ranges without data are the block layer's on every path: it knows what
-	 * the device wants of them.
-	 */
-	if (io->st->path == IO_UNIFIED_PATH_PASSTHROUGH &&
-	    io->op != IOU_IO_DISCARD && io->op != IOU_IO_ZEROES)
-		return iou_nvme_submit(io, nowait);
-	return iou_bio_submit(io, nowait);
-}
-
 u16 iou_io_reason(const struct iou_io *io)
 {
 	if (io->nvme_status)
@@ -121,27 +102,6 @@ int iou_storage_poll(const struct iou_storage *st, struct io_comp_batch *iob,
 		n += bio_poll(&bio, iob, flags | BLK_POLL_ONESHOT);
 	}
 	return n;
-}
-
-void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem, u64 addr,
-		    u32 len)
-{
-	unsigned long first = addr >> mem->chunk_shift;
-	unsigned long last = (addr + len - 1) >> mem->chunk_shift;
-
-	io->len = len;
-	if (likely(first == last)) {
-		io->one.bv_page = mem->bvec[first].bv_page;
-		io->one.bv_offset = addr & ((1UL << mem->chunk_shift) - 1);
-		io->one.bv_len = len;
-		io->bvec = &io->one;
-		io->nr_bvec = 1;
-		io->skip = 0;
-		return;
-	}
-	io->bvec = mem->bvec + first;
-	io->nr_bvec = last - first + 1;
-	io->skip = addr & ((1UL << mem->chunk_shift) - 1);
 }
 
 bool iou_bvec_append(struct bio_vec *bv, u32 *nr, u32 max,

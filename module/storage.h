@@ -3,7 +3,8 @@
 #ifndef IOU_STORAGE_H
 #define IOU_STORAGE_H
 
-#include <linux/blk_types.h>
+#include <linux/bio.h>
+#include <linux/nvme.h>
 
 #include "iou.h"
 
@@ -90,10 +91,8 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  * @st: the device; the submitter holds a reference
  * @pos: byte offset in the window
  * @len: bytes; of a read that a file's end cut short, in the end what it gave
- * @op: what to do
- * @opcode: with IOU_IO_OPCODE
- * @write: with IOU_IO_OPCODE: data goes to the device
- * @fua: write through
+ * @flags: what to do: the descriptor's flags, of which storage looks at its own
+ * @opcode: with IO_UNIFIED_F_OPCODE
  * @poll: who submits it polls for it
  * @bvec: the memory: slices of physically contiguous bytes
  * @nr_bvec: how many
@@ -103,6 +102,8 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  * @left: parts not done yet; file: who still uses @kiocb
  * @more: bios of the parts beyond the first, where one is not enough
  * @one: the memory, where it is one slice
+ * @cmd: NVMe command: zero but for what nvme.c writes anew each time, so that
+ *	it costs no clearing; the owner clears it once
  * @bio: of the first part
  * @kiocb: file: the part under way
  * @result: file: what became of it
@@ -115,10 +116,8 @@ struct iou_io {
 	struct iou_storage *st;
 	u64 pos;
 	u32 len;
-	u8 op;
+	u32 flags;
 	u8 opcode;
-	bool write;
-	bool fua;
 	bool poll;
 	struct bio_vec *bvec;
 	u32 nr_bvec;
@@ -127,6 +126,7 @@ struct iou_io {
 	u16 nvme_status;
 	atomic_t left;
 	struct bio_vec one;
+	struct nvme_command cmd;
 	union {
 		struct {
 			struct bio *more;
@@ -155,18 +155,75 @@ int iou_storage_check(const struct iou_storage *st, u64 pos, u64 len,
 int iou_storage_allowed(const struct iou_storage *st, enum iou_io_op op,
 			u8 opcode, u32 dir, u16 *reason);
 
+/* bio.c, nvme.c: as iou_storage_submit() */
+int iou_bio_submit(struct iou_io *io, bool nowait);
+int iou_nvme_submit(struct iou_io *io, bool nowait);
+/* file.c: does not sleep; done() may have been called when it returns. */
+void iou_file_submit(struct iou_io *io);
+
 /*
  * Start a transfer. 0: done() is or will be called. -EAGAIN, only with
  * @nowait: it would sleep, nothing was started. Else -errno.
  */
-int iou_storage_submit(struct iou_io *io, bool nowait);
+static inline int iou_storage_submit(struct iou_io *io, bool nowait)
+{
+	io->error = 0;
+	io->nvme_status = 0;
+	if (unlikely(io->st->path == IO_UNIFIED_PATH_FILE)) {
+		iou_file_submit(io);
+		return 0;
+	}
+	io->more = NULL;
+	/*
+	 * Ranges without data are the block layer's on every path: it knows what
+	 * the device wants of them.
+	 */
+	if (io->st->path == IO_UNIFIED_PATH_PASSTHROUGH &&
+	    !(io->flags & (IO_UNIFIED_F_DISCARD | IO_UNIFIED_F_ZEROES)))
+		return iou_nvme_submit(io, nowait);
+	return iou_bio_submit(io, nowait);
+}
 
 /* Why a transfer failed. */
 u16 iou_io_reason(const struct iou_io *io);
 
 /* Point an io at @len bytes of the region from @addr, which were checked. */
-void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem, u64 addr,
-		    u32 len);
+static inline void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem,
+				  u64 addr, u32 len)
+{
+	unsigned long first = addr >> mem->chunk_shift;
+	unsigned long last = (addr + len - 1) >> mem->chunk_shift;
+	u32 off = addr & ((1UL << mem->chunk_shift) - 1);
+
+	io->len = len;
+	if (likely(first == last)) {
+		io->one.bv_page = mem->bvec[first].bv_page;
+		io->one.bv_offset = off;
+		io->one.bv_len = len;
+		io->bvec = &io->one;
+		io->nr_bvec = 1;
+		io->skip = 0;
+		return;
+	}
+	io->bvec = mem->bvec + first;
+	io->nr_bvec = last - first + 1;
+	io->skip = off;
+}
+
+/* Set a bio up over the slices of an io, from @off bytes into it. */
+static inline void iou_bio_set_mem(struct bio *bio, const struct iou_io *io,
+				   u32 off, u32 len)
+{
+	/* Not ours to free or to walk by pages: as with an io_uring buffer. */
+	bio_set_flag(bio, BIO_CLONED);
+	bio->bi_io_vec = io->bvec;
+	bio->bi_vcnt = io->nr_bvec;
+	bio->bi_iter.bi_size = io->skip + off + len;
+	/* The iterator starts at the first slice: move it to our first byte. */
+	if (unlikely(io->skip + off))
+		bio_advance_iter(bio, &bio->bi_iter, io->skip + off);
+}
+
 /*
  * Add @len bytes of the region to a list of at most @max slices, within what
  * one transfer of the device can carry. False: it does not fit any more.
@@ -181,26 +238,17 @@ struct io_comp_batch;
 int iou_storage_poll(const struct iou_storage *st, struct io_comp_batch *iob,
 		     unsigned int flags);
 
-/* bio.c */
-int iou_bio_submit(struct iou_io *io, bool nowait);
-/* Set a bio up over the slices of an io, from @off bytes into it. */
-void iou_bio_set_mem(struct bio *bio, const struct iou_io *io, u32 off,
-		     u32 len);
-
 /* file.c */
 int iou_file_init(void);
 void iou_file_exit(void);
 /* Make an attachment of st->file: path, limits, window. */
 int iou_file_attach(struct iou_storage *st, struct io_unified_attach *arg);
 void iou_file_detach(struct iou_storage *st);
-/* Does not sleep; done() may have been called when it returns. */
-void iou_file_submit(struct iou_io *io);
 /* What an error of a file system means. */
 u16 iou_file_reason(int error);
 
 /* nvme.c */
 int iou_nvme_probe(struct iou_storage *st);
-int iou_nvme_submit(struct iou_io *io, bool nowait);
 /* May the caller send this command, and does it only read? */
 bool iou_nvme_opcode_allowed(u8 opcode, bool *reads);
 /* Does it go with the direction of its data? */

@@ -163,9 +163,7 @@ static void iou_batch_submit(struct iou_batch *b)
 	io->st = b->lane->st;
 	io->pos = b->dev_offset;
 	io->len = b->bytes;
-	io->op = IOU_IO_WRITE;
-	io->write = true;
-	io->fua = b->s->d.flags & IO_UNIFIED_F_FUA;
+	io->flags = IO_UNIFIED_F_WRITE | (b->s->d.flags & IO_UNIFIED_F_FUA);
 	io->bvec = b->bv;
 	io->nr_bvec = b->nr_bv;
 	io->skip = 0;
@@ -307,6 +305,7 @@ static void iou_stream_finish(struct iou_stream *s)
 		.cookie = s->received,
 	};
 	u64 res2 = iou_res2(s->nvme_status, s->reason, 0, cqe.flags);
+	unsigned long flags;
 	s32 res = s->res;
 
 	cancel_delayed_work_sync(&s->flush);
@@ -315,14 +314,16 @@ static void iou_stream_finish(struct iou_stream *s)
 	trace_io_unified_complete(s->r, &s->d, res, s->reason, cqe.flags);
 	if (res)
 		iou_count(s->r->stats, IO_UNIFIED_STAT_ERRORS, 1);
-	iou_cq_post(s->pair, &cqe);
+	*iou_cq_begin(s->pair, &flags) = cqe;
+	iou_cq_end(s->pair, flags);
 	iou_stream_free(s);
 	if (!cmd)
 		return;
 	if (burst)
 		iou_uring_burst_put(cmd);
 	else
-		iou_uring_complete(cmd, res, res2);
+		iou_uring_set_result(cmd, res, res2);
+	iou_uring_complete(cmd);
 }
 
 static bool iou_stream_over(struct iou_stream *s)

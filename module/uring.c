@@ -7,6 +7,7 @@
 #include "desc.h"
 #include "op.h"
 #include "ring.h"
+#include "shared.h"
 #include "stream.h"
 #include "trace.h"
 #include "uring.h"
@@ -21,14 +22,10 @@ void iou_uring_post(struct io_uring_cmd *cmd, unsigned int issue_flags)
 
 IOU_URING_TW(iou_uring_post_tw, iou_uring_post)
 
-void iou_uring_complete(struct io_uring_cmd *cmd, s32 res, u64 res2)
+void iou_uring_complete(struct io_uring_cmd *cmd)
 {
-	struct iou_pdu *pdu = iou_pdu(cmd);
-
-	pdu->res = res;
-	pdu->res2 = res2;
 	/* Who polls finds it done; nobody has to be woken. */
-	if (pdu->iopoll)
+	if (iou_pdu(cmd)->iopoll)
 		iou_uring_post(cmd, IO_URING_F_UNLOCKED);
 	else
 		iou_uring_in_task(cmd, iou_uring_post_tw);
@@ -39,7 +36,7 @@ void iou_uring_burst_put(struct io_uring_cmd *cmd)
 	struct iou_pdu *pdu = iou_pdu(cmd);
 
 	if (atomic_dec_and_test(&pdu->left))
-		iou_uring_complete(cmd, pdu->res, pdu->res2);
+		iou_uring_complete(cmd);
 }
 
 /*
@@ -62,24 +59,13 @@ static int iou_uring_result(struct io_uring_cmd *cmd, unsigned int issue_flags,
 	return -EIOCBQUEUED;
 }
 
-/* The bytes are shared with user space: read each word once. */
-static void iou_uring_copy(void *to, const void *from, size_t size)
-{
-	const u64 *in = from;
-	u64 *out = to;
-	size_t i;
-
-	for (i = 0; i < size / sizeof(u64); i++)
-		out[i] = READ_ONCE(in[i]);
-}
-
 static noinline int iou_uring_cancel(struct iou_region *r,
 				     struct io_uring_cmd *cmd, u16 *reason)
 {
 	struct io_unified_cancel c;
 	int n;
 
-	iou_uring_copy(&c, iou_uring_cmd_bytes(cmd), sizeof(c));
+	iou_read_shared(&c, iou_uring_cmd_bytes(cmd), sizeof(c));
 	if (c.flags) {
 		*reason = IO_UNIFIED_REASON_FLAGS;
 		return -EINVAL;
@@ -110,7 +96,7 @@ static noinline int iou_uring_stream(struct iou_region *r,
 	struct io_unified_cmd c;
 	int ret;
 
-	iou_uring_copy(&c, bytes, sizeof(c));
+	iou_read_shared(&c, bytes, sizeof(c));
 	if (c.reserved) {
 		*reason = IO_UNIFIED_REASON_RESERVED;
 		return -EINVAL;
@@ -131,51 +117,63 @@ static noinline int iou_uring_stream(struct iou_region *r,
 	return ret ?: -EIOCBQUEUED;
 }
 
-/* Takes over the caller's reference on the region. */
-static int iou_uring_op(struct iou_region *r, struct io_uring_cmd *cmd,
-			struct iou_link *link, unsigned int issue_flags,
-			u16 *reason)
+static noinline int iou_uring_refuse(struct iou_op *op,
+				     struct io_uring_cmd *cmd,
+				     unsigned int issue_flags, int ret)
 {
-	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
-	struct iou_op *op = iou_op_new(r, &link->pool);
-	int ret;
+	u16 reason = op->reason;
 
-	if (unlikely(!op)) {
-		iou_region_put(r);
-		return -ENOMEM;
-	}
-	iou_uring_copy(&op->d, &bytes->desc, sizeof(op->d));
+	iou_ring_break_promise(op);
+	iou_op_drop(op);
+	return iou_uring_result(cmd, issue_flags, ret, reason);
+}
+
+/* The op is prepared. */
+static int iou_uring_start(struct iou_op *op, struct io_uring_cmd *cmd,
+			   unsigned int issue_flags)
+{
+	int ret = 0;
+
 	op->cmd = cmd;
-	op->poll = issue_flags & IO_URING_F_IOPOLL;
-	ret = -EINVAL;
-	op->reason = IO_UNIFIED_REASON_RESERVED;
-	if (READ_ONCE(bytes->stream) | READ_ONCE(bytes->reserved))
-		goto refuse;
-	op->reason = IO_UNIFIED_REASON_FLAGS;
-	if (op->d.flags & IOU_DESC_SQ_ONLY)
-		goto refuse;
-	op->reason = IO_UNIFIED_REASON_NONE;
-	ret = iou_op_prepare(op);
-	if (ret)
-		goto refuse;
-	if (op->d.flags & IO_UNIFIED_F_CQ) {
-		ret = iou_ring_promise(op, &r->pairs[0]);
-		if (ret)
-			goto refuse;
-	}
-	if (op->d.flags & IO_UNIFIED_F_RX)
+	if (op->d.flags & IO_UNIFIED_F_CQ)
+		ret = iou_ring_promise(op, &op->r->pairs[0]);
+	if (unlikely(ret))
+		return iou_uring_refuse(op, cmd, issue_flags, ret);
+	if (unlikely(op->d.flags & IO_UNIFIED_F_RX))
 		iou_uring_waits(cmd, issue_flags);
-	if (op->poll && op->st)
+	if (unlikely(issue_flags & IO_URING_F_IOPOLL) && op->st) {
+		op->poll = true;
 		iou_pdu(cmd)->polled = BIT_ULL(op->d.storage);
+	}
 
 	ret = iou_op_start(op, issue_flags & IO_URING_F_NONBLOCK);
-	if (!ret)
-		return -EIOCBQUEUED;
-	iou_ring_break_promise(op);
-refuse:
-	*reason = op->reason;
-	iou_op_drop(op);
-	return ret;
+	if (unlikely(ret))
+		return iou_uring_refuse(op, cmd, issue_flags, ret);
+	return -EIOCBQUEUED;
+}
+
+static int iou_uring_op(struct iou_region *r, struct io_uring_cmd *cmd,
+			struct iou_link *link, unsigned int issue_flags)
+{
+	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
+	struct iou_op *op = iou_op_new(r, &link->pool, &bytes->desc,
+				       issue_flags & IO_URING_F_IOPOLL);
+	int ret;
+
+	if (!op)
+		return iou_uring_result(cmd, issue_flags, -ENOMEM,
+					IO_UNIFIED_REASON_NONE);
+	ret = op->error;
+	if (READ_ONCE(bytes->stream) | READ_ONCE(bytes->reserved)) {
+		op->reason = IO_UNIFIED_REASON_RESERVED;
+		ret = -EINVAL;
+	} else if (op->d.flags & IOU_DESC_SQ_ONLY) {
+		op->reason = IO_UNIFIED_REASON_FLAGS;
+		ret = -EINVAL;
+	}
+	if (ret)
+		return iou_uring_refuse(op, cmd, issue_flags, ret);
+	return iou_uring_start(op, cmd, issue_flags);
 }
 
 static noinline int iou_uring_ring(struct iou_region *r,
@@ -190,7 +188,7 @@ static noinline int iou_uring_ring(struct iou_region *r,
 	};
 	int ret;
 
-	iou_uring_copy(&c, iou_uring_cmd_bytes(cmd), sizeof(c));
+	iou_read_shared(&c, iou_uring_cmd_bytes(cmd), sizeof(c));
 	if (c.flags & ~IO_UNIFIED_RING_SUBMIT) {
 		*reason = IO_UNIFIED_REASON_FLAGS;
 		return -EINVAL;
@@ -220,63 +218,106 @@ static noinline int iou_uring_ring(struct iou_region *r,
 	return -EIOCBQUEUED;
 }
 
+static int iou_uring_command(struct iou_region *r, struct io_uring_cmd *cmd,
+			     unsigned int issue_flags, u16 *reason)
+{
+	switch (cmd->cmd_op) {
+	case IO_UNIFIED_CMD_STREAM:
+		if (issue_flags & IO_URING_F_SQE128)
+			return iou_uring_stream(r, cmd, issue_flags, reason);
+		fallthrough;
+	case IO_UNIFIED_CMD_OP:
+		*reason = IO_UNIFIED_REASON_NEED_SQE128;
+		return -EINVAL;
+	case IO_UNIFIED_CMD_RING:
+		return iou_uring_ring(r, cmd, issue_flags, reason);
+	case IO_UNIFIED_CMD_CANCEL:
+		return iou_uring_cancel(r, cmd, reason);
+	default:
+		*reason = IO_UNIFIED_REASON_UNSUPPORTED;
+		return -EOPNOTSUPP;
+	}
+}
+
+/* All but plain ops. */
+static noinline int iou_uring_other(struct iou_region *r,
+				    struct io_uring_cmd *cmd,
+				    struct iou_link *link,
+				    unsigned int issue_flags)
+{
+	u16 reason = IO_UNIFIED_REASON_NONE;
+	int ret;
+
+	if (!r)
+		return iou_uring_result(cmd, issue_flags, -ENXIO,
+					IO_UNIFIED_REASON_NO_REGION);
+	if (!link)
+		return iou_uring_result(cmd, issue_flags, -EPERM,
+					IO_UNIFIED_REASON_FOREIGN_RING);
+	if (cmd->cmd_op == IO_UNIFIED_CMD_OP &&
+	    (issue_flags & IO_URING_F_SQE128))
+		return iou_uring_op(r, cmd, link, issue_flags);
+	ret = iou_uring_command(r, cmd, issue_flags, &reason);
+	return iou_uring_result(cmd, issue_flags, ret, reason);
+}
+
+/*
+ * The command of an SQE for a plain read or write, which most are. NULL: it is
+ * something else, or something is wrong with it. In an RCU read-side section.
+ */
+static struct iou_op *iou_uring_plain(struct iou_region *r,
+				      struct iou_link *link,
+				      struct io_uring_cmd *cmd,
+				      unsigned int issue_flags)
+{
+	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
+
+	if (cmd->cmd_op != IO_UNIFIED_CMD_OP ||
+	    !(issue_flags & IO_URING_F_SQE128) ||
+	    (READ_ONCE(bytes->stream) | READ_ONCE(bytes->reserved)))
+		return NULL;
+	return iou_op_new_plain(r, &link->pool, &bytes->desc);
+}
+
 int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct iou_file *f = cmd->file->private_data;
 	struct iou_pdu *pdu = iou_pdu(cmd);
-	u16 reason = IO_UNIFIED_REASON_NONE;
+	struct iou_link *link = NULL;
+	struct iou_op *op = NULL;
 	struct iou_region *r;
-	struct iou_link *link;
 	int ret;
 
-	if (issue_flags & IOU_URING_F_CANCEL) {
+	if (unlikely(issue_flags & IOU_URING_F_CANCEL)) {
 		iou_cancel_cmd(f, cmd);
 		return 0;
 	}
 
-	memset(pdu, 0, sizeof(*pdu));
-	pdu->cqe32 = !!(issue_flags & IO_URING_F_CQE32);
-	pdu->iopoll = !!(issue_flags & IO_URING_F_IOPOLL);
-	r = iou_region_get(f);
-	if (!r)
-		return iou_uring_result(cmd, issue_flags, -ENXIO,
-					IO_UNIFIED_REASON_NO_REGION);
-	link = iou_ring_link(r, iou_uring_ctx(cmd));
-	if (!link) {
-		reason = IO_UNIFIED_REASON_FOREIGN_RING;
-		ret = -EPERM;
-		goto out;
+	*pdu = (struct iou_pdu){
+		.cqe32 = !!(issue_flags & IO_URING_F_CQE32),
+		.iopoll = !!(issue_flags & IO_URING_F_IOPOLL),
+	};
+	rcu_read_lock();
+	r = rcu_dereference(f->region);
+	if (likely(r))
+		link = iou_ring_link(r, iou_uring_ctx(cmd));
+	if (likely(link)) {
+		pdu->link = link->index;
+		op = iou_uring_plain(r, link, cmd, issue_flags);
 	}
-	pdu->link = link - r->links;
+	/* A plain op has its attachment, and with it the region. */
+	if (likely(op)) {
+		rcu_read_unlock();
+		return iou_uring_start(op, cmd, issue_flags);
+	}
+	if (r && !percpu_ref_tryget_live_rcu(&r->refs))
+		r = NULL;
+	rcu_read_unlock();
 
-	switch (cmd->cmd_op) {
-	case IO_UNIFIED_CMD_OP:
-	case IO_UNIFIED_CMD_STREAM:
-		if (!(issue_flags & IO_URING_F_SQE128)) {
-			reason = IO_UNIFIED_REASON_NEED_SQE128;
-			ret = -EINVAL;
-			break;
-		}
-		if (cmd->cmd_op == IO_UNIFIED_CMD_STREAM) {
-			ret = iou_uring_stream(r, cmd, issue_flags, &reason);
-			break;
-		}
-		/* The op has the reference on the region now. */
-		ret = iou_uring_op(r, cmd, link, issue_flags, &reason);
-		return iou_uring_result(cmd, issue_flags, ret, reason);
-	case IO_UNIFIED_CMD_RING:
-		ret = iou_uring_ring(r, cmd, issue_flags, &reason);
-		break;
-	case IO_UNIFIED_CMD_CANCEL:
-		ret = iou_uring_cancel(r, cmd, &reason);
-		break;
-	default:
-		reason = IO_UNIFIED_REASON_UNSUPPORTED;
-		ret = -EOPNOTSUPP;
-	}
-out:
-	iou_region_put(r);
-	return iou_uring_result(cmd, issue_flags, ret, reason);
+	ret = iou_uring_other(r, cmd, link, issue_flags);
+	if (r)
+		iou_region_put(r);
+	return ret;
 }
 
 int iou_uring_cmd_iopoll(struct io_uring_cmd *cmd, struct io_comp_batch *iob,

@@ -63,8 +63,18 @@ static inline u64 iou_res2(u16 status, u16 reason, u16 offset, u16 flags)
 	       (u64)flags << 48;
 }
 
-/* Post the CQE from the submitter's context. Any context, the last step. */
-void iou_uring_complete(struct io_uring_cmd *cmd, s32 res, u64 res2);
+static inline void iou_uring_set_result(struct io_uring_cmd *cmd, s32 res,
+					u64 res2)
+{
+	iou_pdu(cmd)->res = res;
+	iou_pdu(cmd)->res2 = res2;
+}
+
+/*
+ * Post the CQE with that result from the submitter's context. Any context, the
+ * last step.
+ */
+void iou_uring_complete(struct io_uring_cmd *cmd);
 
 /* One op less that a command waits for. Any context, the last step. */
 void iou_uring_burst_put(struct io_uring_cmd *cmd);
