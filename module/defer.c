@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What is left of an op goes on in its submitter's task */
+/*
+ * What is left of an op goes on in its submitter's task
+ *
+ * Where a ring has one task, the first op that waits sends for it, and it takes
+ * all there are then. Else each op sends for its own.
+ */
+#include <linux/blkdev.h>
+
 #include "bpf.h"
 #include "defer.h"
 #include "op.h"
@@ -20,24 +27,42 @@ static struct iou_defer *iou_defer_of(struct io_uring_cmd *cmd)
 	return &f->defer[iou_pdu(cmd)->link];
 }
 
+/* All that wait, as one batch of requests if they ask for more. */
+static void iou_defer_process(struct list_head *ops, unsigned int nr)
+{
+	struct iou_op *op, *next;
+	struct blk_plug plug;
+
+	iou_plug_start(&plug, nr);
+	list_for_each_entry_safe(op, next, ops, deferred)
+		iou_op_process(op, false);
+	blk_finish_plug(&plug);
+}
+
 static void iou_defer_run(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct iou_defer *defer = iou_defer_of(cmd);
 	struct iou_pdu *pdu = iou_pdu(cmd);
-	struct iou_op *op;
+	unsigned int nr = 0;
+	LIST_HEAD(ops);
 	bool ended;
 
 	spin_lock_irq(&defer->lock);
-	op = pdu->op;
-	if (op)
-		list_del(&op->deferred);
+	if (pdu->op && iou_uring_one_task(cmd)) {
+		list_splice_init(&defer->ops, &ops);
+		swap(nr, defer->nr);
+	} else if (pdu->op) {
+		list_move(&pdu->op->deferred, &ops);
+		nr = 1;
+		defer->nr--;
+	}
 	pdu->op = NULL;
 	pdu->queued = false;
 	ended = pdu->ended;
 	spin_unlock_irq(&defer->lock);
 
-	if (op)
-		iou_op_process(op, false);
+	if (nr)
+		iou_defer_process(&ops, nr);
 	else if (ended)
 		iou_uring_post(cmd, issue_flags);
 }
@@ -48,8 +73,8 @@ void iou_defer_op(struct iou_op *op)
 {
 	struct io_uring_cmd *cmd = op->cmd;
 	struct iou_defer *defer;
+	bool taken = false, send = false;
 	unsigned long flags;
-	bool taken = false;
 
 	/* Once it was taken back, or has no task of its own: a worker's. */
 	if (!cmd || op->burst || op->poll || op->retaken) {
@@ -61,17 +86,20 @@ void iou_defer_op(struct iou_op *op)
 	spin_lock_irqsave(&defer->lock, flags);
 	/* Pairs with iou_defer_flush(): it finds the op, or we see that it must. */
 	if (!iou_defer_doomed(op)) {
+		send = !defer->nr++ || !iou_uring_one_task(cmd);
 		list_add_tail(&op->deferred, &defer->ops);
-		iou_pdu(cmd)->op = op;
-		iou_pdu(cmd)->queued = true;
+		if (send) {
+			iou_pdu(cmd)->op = op;
+			iou_pdu(cmd)->queued = true;
+		}
 		taken = true;
 	}
 	spin_unlock_irqrestore(&defer->lock, flags);
 
-	/* From here on the op may be gone, but not the command. */
-	if (taken)
+	/* From here on the op may be gone; its command waits for what is sent. */
+	if (send)
 		iou_uring_in_task_now(cmd, iou_defer_tw);
-	else
+	else if (!taken)
 		iou_op_process_later(op);
 }
 
@@ -106,6 +134,7 @@ void iou_defer_flush(struct iou_file *f)
 			op->retaken = true;
 		}
 		list_splice_tail_init(&defer->ops, &ops);
+		defer->nr = 0;
 		spin_unlock_irq(&defer->lock);
 	}
 	list_for_each_entry_safe(op, next, &ops, deferred)

@@ -153,7 +153,8 @@ struct iou_pool {
 
 /**
  * struct iou_defer - ops whose next stage is their submitter's task to do
- * @lock: @ops, and the pdu of their commands; _irqsave
+ * @lock: @ops, @nr, and the pdu of their commands; _irqsave
+ * @nr: how many
  * @ops: the ops
  *
  * One for each io_uring that is linked. It is the file's, since the task work
@@ -161,6 +162,7 @@ struct iou_pool {
  */
 struct iou_defer {
 	spinlock_t lock; /* see above */
+	unsigned int nr;
 	struct list_head ops;
 } ____cacheline_aligned_in_smp;
 

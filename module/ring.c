@@ -231,10 +231,7 @@ int iou_ring_take(struct iou_region *r, u32 index, u32 nr,
 		return -EBUSY;
 	}
 	nr = min(nr ?: IOU_RING_MAX, IOU_RING_MAX);
-	blk_start_plug(&plug);
-	/* So many requests are going to be wanted: allocated at once. */
-	current->plug->nr_ios =
-		clamp(min(nr, iou_ring_ready(p)), 1u, IOU_RING_STEP);
+	iou_plug_start(&plug, min(nr, iou_ring_ready(p)));
 	ret = iou_ring_take_all(p, nr, take);
 	blk_finish_plug(&plug);
 	clear_bit_unlock(0, &p->busy);

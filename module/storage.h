@@ -4,6 +4,7 @@
 #define IOU_STORAGE_H
 
 #include <linux/bio.h>
+#include <linux/blkdev.h>
 #include <linux/nvme.h>
 
 #include "iou.h"
@@ -231,6 +232,13 @@ static inline void iou_bio_set_mem(struct bio *bio, const struct iou_io *io,
 bool iou_bvec_append(struct bio_vec *bv, u32 *nr, u32 max,
 		     const struct iou_storage *st, const struct iou_mem *mem,
 		     u64 addr, u32 len);
+
+/* blk_start_plug() before about @nr requests: they are allocated at once. */
+static inline void iou_plug_start(struct blk_plug *plug, unsigned int nr)
+{
+	blk_start_plug(plug);
+	current->plug->nr_ios = clamp(nr, 1u, 32u);
+}
 
 struct io_comp_batch;
 

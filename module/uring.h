@@ -16,7 +16,7 @@ struct iou_op;
 /**
  * struct iou_pdu - in io_uring_cmd.pdu
  * @waiter: while it waits, under iou_file.wait_lock
- * @op: while it is to be continued by the task, under iou_defer.lock
+ * @op: while task work is on its way to continue it, under iou_defer.lock
  * @polled: storage attachments that it is polled on, by bit
  * @res2: of the CQE
  * @res: of the CQE

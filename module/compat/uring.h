@@ -9,6 +9,7 @@
  * iou_uring_in_task_now()	the same, and wake the submitter for it
  * iou_uring_cmd_done()		post the CQE
  * iou_uring_ctx()		identity of the ring that a command came from
+ * iou_uring_one_task()		all commands of that ring come from one task
  * iou_uring_cancelable()	have io_uring tell when the command must end
  * iou_uring_dying()		where it does not tell: look
  */
@@ -84,6 +85,11 @@ static inline bool iou_uring_returns_results(void)
 static inline void *iou_uring_ctx(struct io_uring_cmd *cmd)
 {
 	return cmd_to_io_kiocb(cmd)->ctx;
+}
+
+static inline bool iou_uring_one_task(struct io_uring_cmd *cmd)
+{
+	return cmd_to_io_kiocb(cmd)->ctx->flags & IORING_SETUP_SINGLE_ISSUER;
 }
 
 #ifdef IOU_HAVE_URING_CANCELABLE
