@@ -4,9 +4,9 @@
  *
  * An open file (struct iou_file) has at most one region (struct iou_region).
  * A region has its memory (struct iou_mem), its completion ring and tables of
- * attachments (struct iou_att). Ops and streams take a reference on the region
- * and on each attachment that they use; references are percpu, so the hot path
- * shares no cache line.
+ * attachments (struct iou_att). Ops and streams take a reference on each attachment
+ * that they use and, but for plain reads and writes, on the region, which goes after
+ * its attachments; references are percpu, so the hot path shares no cache line.
  */
 #ifndef IOU_H
 #define IOU_H
