@@ -15,7 +15,7 @@
 #include "bpf.h"
 #include "compat/compat.h"
 
-static int iou_bpf_verdict(u32 verdict, u16 *reason)
+static int iou_bpf_verdict(u32 verdict, bool sends, u16 *reason)
 {
 	switch (verdict) {
 	case XDP_PASS:
@@ -24,6 +24,8 @@ static int iou_bpf_verdict(u32 verdict, u16 *reason)
 		*reason = IO_UNIFIED_REASON_BPF_DROP;
 		return -ENODATA;
 	case XDP_TX:
+		if (sends)
+			return 0;
 		*reason = IO_UNIFIED_REASON_BPF_TX;
 		return -EOPNOTSUPP;
 	case XDP_REDIRECT:
@@ -92,7 +94,7 @@ int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason)
 
 	iou_count(p->att.stats, IO_UNIFIED_STAT_BPF_RUNS, 1);
 	run->verdict = iou_bpf_prog_run(p->prog, &xdp);
-	ret = iou_bpf_verdict(run->verdict, reason);
+	ret = iou_bpf_verdict(run->verdict, run->sends, reason);
 	if (ret)
 		return ret;
 
@@ -106,7 +108,8 @@ int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason)
 	run->data = xdp.data;
 	run->len = xdp.data_end - xdp.data;
 
-	if (run->ctl.flags & ~run->allowed) {
+	if (run->ctl.flags & ~run->allowed ||
+	    (run->ctl.flags && run->verdict != XDP_PASS)) {
 		*reason = IO_UNIFIED_REASON_CTL_FLAGS;
 		return -EINVAL;
 	}

@@ -24,7 +24,8 @@ static inline struct iou_prog *iou_att_prog(struct iou_att *att)
  * @data: in and out: the first byte of data
  * @len: in and out: bytes of data
  * @dev: device that the data came from, or NULL
- * @allowed: flags that the program may set, IO_UNIFIED_CTL_*
+ * @allowed: flags that the program may set with XDP_PASS, IO_UNIFIED_CTL_*
+ * @sends: XDP_TX has something to send with
  * @ctl: in and out: the control block, @start + 64 <= @data. Out, its len is
  *	the bytes to keep, at most @len; with IO_UNIFIED_CTL_AGAIN, to read
  * @verdict: out: what the program returned
@@ -36,12 +37,13 @@ struct iou_bpf_run {
 	u32 len;
 	struct net_device *dev;
 	u32 allowed;
+	bool sends;
 	struct io_unified_bpf_ctl ctl;
 	u32 verdict;
 };
 
 /*
- * Run it. XDP_PASS: 0. Anything else: -errno and *reason,
+ * Run it. XDP_PASS, XDP_TX with @sends: 0. Anything else: -errno and *reason,
  * IO_UNIFIED_REASON_BPF_DROP for XDP_DROP. Any context but hardirq.
  */
 int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason);

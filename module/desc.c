@@ -5,10 +5,10 @@
 #include "desc.h"
 
 #define IOU_OPS (IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME)
-#define IOU_DIRECTIONS                                                  \
-	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FLUSH |  \
-	 IO_UNIFIED_F_RX | IO_UNIFIED_F_DISCARD | IO_UNIFIED_F_ZEROES | \
-	 IO_UNIFIED_F_CANCEL)
+#define IOU_DIRECTIONS                                                 \
+	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FLUSH | \
+	 IO_UNIFIED_F_RX | IO_UNIFIED_F_TX | IO_UNIFIED_F_DISCARD |    \
+	 IO_UNIFIED_F_ZEROES | IO_UNIFIED_F_CANCEL)
 #define IOU_FLAGS                                                  \
 	(IOU_DIRECTIONS | IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE | \
 	 IO_UNIFIED_F_CQ | IO_UNIFIED_F_LINK | IO_UNIFIED_F_STREAM)
@@ -22,6 +22,7 @@ static int iou_desc_refuse(u16 *reason, u16 why)
 /* Do the directions fit the ops? */
 static bool iou_desc_combines(u32 ops, u32 flags)
 {
+	const u32 record = IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE;
 	u32 dir = flags & IOU_DIRECTIONS;
 
 	if ((flags & IO_UNIFIED_F_FUA) && !(dir & IO_UNIFIED_F_WRITE))
@@ -33,7 +34,7 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 
 	if ((flags & IO_UNIFIED_F_STREAM) &&
 	    (!(ops & IO_UNIFIED_OP_NETWORK) || !(ops & IO_UNIFIED_OP_NVME) ||
-	     (flags & IO_UNIFIED_F_LINK)))
+	     dir != record || (flags & IO_UNIFIED_F_LINK)))
 		return false;
 
 	switch (ops) {
@@ -50,10 +51,12 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 		return !dir;
 	case IO_UNIFIED_OP_NETWORK:
 	case IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF:
-		return dir == IO_UNIFIED_F_RX;
+		return dir == IO_UNIFIED_F_RX || dir == IO_UNIFIED_F_TX ||
+		       dir == (IO_UNIFIED_F_RX | IO_UNIFIED_F_TX);
 	case IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME:
 	case IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME:
-		return dir == (IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE);
+		return dir == record || dir == (record | IO_UNIFIED_F_TX) ||
+		       dir == (IO_UNIFIED_F_READ | IO_UNIFIED_F_TX);
 	default:
 		return false;
 	}
@@ -66,7 +69,9 @@ static bool iou_desc_unread(const struct io_unified_desc *d)
 
 	if (!(d->ops & IO_UNIFIED_OP_NVME) && (d->storage || d->dev_offset))
 		return true;
-	if (!(d->ops & IO_UNIFIED_OP_NETWORK) && d->net)
+	if (!(d->flags & IO_UNIFIED_F_RX) && d->net)
+		return true;
+	if (!(d->flags & IO_UNIFIED_F_TX) && d->net_tx)
 		return true;
 	if (!(d->ops & IO_UNIFIED_OP_BPF) && d->bpf)
 		return true;
@@ -76,12 +81,12 @@ static bool iou_desc_unread(const struct io_unified_desc *d)
 	    !(d->flags & (IO_UNIFIED_F_STREAM | IO_UNIFIED_F_CANCEL)) && d->arg)
 		return true;
 	return d->max_hops &&
-	       (d->ops != chain || !(d->flags & IO_UNIFIED_F_READ));
+	       ((d->ops & chain) != chain || !(d->flags & IO_UNIFIED_F_READ));
 }
 
 int iou_desc_check(const struct io_unified_desc *d, u16 *reason)
 {
-	if (d->reserved0[0] || d->reserved0[1] || d->reserved1)
+	if (d->reserved0[0] || d->reserved0[1])
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_RESERVED);
 	if (d->flags & ~IOU_FLAGS)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_FLAGS);

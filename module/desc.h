@@ -18,7 +18,7 @@ static inline bool iou_desc_plain(const struct iou_region *r,
 	const u32 dir = d->flags & ~IO_UNIFIED_F_CQ;
 	/* nvme_opcode, max_hops and reserved0 are one word */
 	const u32 beside = *(const u32 *)&d->nvme_opcode | d->net | d->bpf |
-			   d->reserved1;
+			   d->net_tx;
 
 	return d->ops == IO_UNIFIED_OP_NVME &&
 	       (dir == IO_UNIFIED_F_READ ||

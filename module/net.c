@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Network receive: attaching queues, who has which frame, devices that go
+ * Queues of network devices: attaching, who has which frame, devices that go
  *
  * How packets get into the frames is up to xsk.c or rx_handler.c.
  */
@@ -21,7 +21,7 @@
 
 #define IOU_NET_FLAGS                                         \
 	(IO_UNIFIED_ATTACH_ZEROCOPY | IO_UNIFIED_ATTACH_XSK | \
-	 IO_UNIFIED_ATTACH_RX_HANDLER)
+	 IO_UNIFIED_ATTACH_RX_HANDLER | IO_UNIFIED_ATTACH_SEND_ONLY)
 
 #define IOU_NET_MIN_RING 64
 #define IOU_NET_MAX_RING 32768
@@ -52,7 +52,8 @@ int iou_net_post(struct iou_netq *q, u32 frame, struct iou_rx_owner *owner,
 			q->owners[frame] = owner;
 			WRITE_ONCE(q->posted, q->posted + 1);
 		} else {
-			*reason = IO_UNIFIED_REASON_NONE;
+			*reason = q->send_only ? IO_UNIFIED_REASON_SEND_ONLY :
+						 IO_UNIFIED_REASON_NONE;
 		}
 	}
 	spin_unlock_bh(&q->lock);
@@ -208,10 +209,11 @@ static bool iou_netq_counts_nic(const struct iou_netq *q)
 {
 	const struct iou_netq *other;
 
-	if (!q->dev)
-		return true;
+	if (!q->dev || q->send_only)
+		return !q->send_only;
 	list_for_each_entry(other, &iou_netqs, node)
-		if (other->dev == q->dev && other->att.region == q->att.region)
+		if (other->dev == q->dev && !other->send_only &&
+		    other->att.region == q->att.region)
 			return other == q;
 	return true;
 }
@@ -237,6 +239,7 @@ static void iou_net_show(struct iou_att *att, struct seq_file *m)
 		[IO_UNIFIED_PATH_XSK_ZC] = "xsk-zc",
 		[IO_UNIFIED_PATH_XSK_COPY] = "xsk-copy",
 		[IO_UNIFIED_PATH_RX_HANDLER] = "rx-handler",
+		[IO_UNIFIED_PATH_SEND_ONLY] = "send-only",
 	};
 	struct iou_netq *q = iou_att_netq(att);
 
@@ -248,6 +251,12 @@ static void iou_net_show(struct iou_att *att, struct seq_file *m)
 
 /* ------------------------------------------------------ list of queues */
 
+static bool iou_netq_exists(const struct iou_netq *q)
+{
+	return q->queue < (q->send_only ? q->dev->real_num_tx_queues :
+					  q->dev->real_num_rx_queues);
+}
+
 static int iou_netq_add(struct iou_netq *q, u32 *reason)
 {
 	struct iou_netq *other;
@@ -258,7 +267,7 @@ static int iou_netq_add(struct iou_netq *q, u32 *reason)
 	if (q->dev->reg_state != NETREG_REGISTERED) {
 		*reason = IO_UNIFIED_REASON_NO_NETDEV;
 		ret = -ENODEV;
-	} else if (q->queue >= q->dev->real_num_rx_queues) {
+	} else if (!iou_netq_exists(q)) {
 		*reason = IO_UNIFIED_REASON_QUEUE;
 		ret = -EINVAL;
 	} else if (!(q->dev->flags & IFF_UP)) {
@@ -266,9 +275,10 @@ static int iou_netq_add(struct iou_netq *q, u32 *reason)
 		ret = -ENETDOWN;
 	}
 	list_for_each_entry(other, &iou_netqs, node) {
-		if (ret)
+		if (ret || q->send_only)
 			break;
-		if (other->dev == q->dev && other->queue == q->queue) {
+		if (other->dev == q->dev && other->queue == q->queue &&
+		    !other->send_only) {
 			*reason = IO_UNIFIED_REASON_QUEUE_BUSY;
 			ret = -EBUSY;
 		}
@@ -320,6 +330,7 @@ static void iou_netq_gone(struct iou_netq *q)
 	q->ops->gone(q, dev);
 	iou_netq_fail(q, -ENODEV, IO_UNIFIED_REASON_NET_GONE, -ENODEV,
 		      IO_UNIFIED_REASON_NET_GONE);
+	iou_txq_purge(q, -ENODEV, IO_UNIFIED_REASON_NET_GONE);
 	WRITE_ONCE(q->dev, NULL);
 	dev_put(dev);
 }
@@ -336,6 +347,7 @@ static void iou_netq_down(struct iou_netq *q)
 	}
 	if (!q->attaching) {
 		iou_netq_fail(q, error, reason, error, reason);
+		iou_txq_purge(q, error, reason);
 		return;
 	}
 	spin_lock_bh(&q->lock);
@@ -392,7 +404,10 @@ static struct notifier_block iou_net_notifier = {
 static void iou_net_stop(struct iou_att *att)
 {
 	struct iou_netq *q = iou_att_netq(att);
-	struct net_device *dev = iou_netq_del(q);
+	struct net_device *dev;
+
+	iou_txq_close(q);
+	dev = iou_netq_del(q);
 
 	/* Nothing is posted behind the back of what is being stopped. */
 	spin_lock_bh(&q->lock);
@@ -403,7 +418,21 @@ static void iou_net_stop(struct iou_att *att)
 	q->ops->stop(q, dev);
 	iou_netq_fail(q, -ENODEV, IO_UNIFIED_REASON_GONE, -ECANCELED,
 		      IO_UNIFIED_REASON_CANCELED);
+	iou_txq_stop(q);
 	dev_put(dev);
+}
+
+void iou_net_stop_sending(struct iou_region *r)
+{
+	struct iou_att *att;
+
+	/* All are closed before the first is waited for. */
+	list_for_each_entry(att, &r->atts, node)
+		if (att->kind == IO_UNIFIED_KIND_NETDEV)
+			iou_txq_close(iou_att_netq(att));
+	list_for_each_entry(att, &r->atts, node)
+		if (att->kind == IO_UNIFIED_KIND_NETDEV)
+			iou_txq_stop(iou_att_netq(att));
 }
 
 static void iou_netq_free(struct iou_netq *q)
@@ -465,6 +494,7 @@ static struct iou_netq *iou_netq_alloc(struct iou_region *r,
 	}
 	spin_lock_init(&q->lock);
 	spin_lock_init(&q->rx_lock);
+	iou_txq_init(&q->tx);
 	INIT_LIST_HEAD(&q->node);
 	q->dev = dev;
 	q->ifindex = dev->ifindex;
@@ -474,12 +504,40 @@ static struct iou_netq *iou_netq_alloc(struct iou_region *r,
 	return q;
 }
 
+/* -------------------------------------------------------------- send only */
+
+static int iou_send_only_post(struct iou_netq *q, u32 frame)
+{
+	return -EOPNOTSUPP;
+}
+
+static void iou_send_only_end(struct iou_netq *q, struct net_device *dev)
+{
+}
+
+static void iou_send_only_release(struct iou_netq *q)
+{
+}
+
+/* No frame is posted, so none is recalled. */
+static const struct iou_netq_ops iou_send_only_ops = {
+	.post = iou_send_only_post,
+	.stop = iou_send_only_end,
+	.gone = iou_send_only_end,
+	.release = iou_send_only_release,
+};
+
 /* AF_XDP if it can be had and nothing else is asked for, else the rx handler. */
 static int iou_netq_start(struct iou_netq *q, struct io_unified_attach *arg)
 {
 	u32 why = IO_UNIFIED_REASON_NONE;
 	int ret;
 
+	if (q->send_only) {
+		q->path = IO_UNIFIED_PATH_SEND_ONLY;
+		q->ops = &iou_send_only_ops;
+		return 0;
+	}
 	if (!(arg->flags & IO_UNIFIED_ATTACH_RX_HANDLER)) {
 		ret = iou_xsk_attach(q, arg, &why);
 		if (!ret && q->path != IO_UNIFIED_PATH_XSK_ZC)
@@ -527,19 +585,21 @@ static int iou_netq_started(struct iou_netq *q, u32 *reason)
 struct iou_att *iou_net_attach(struct iou_region *r,
 			       struct io_unified_attach *arg)
 {
+	const u32 alone = IO_UNIFIED_ATTACH_RX_HANDLER |
+			  IO_UNIFIED_ATTACH_SEND_ONLY;
 	struct net_device *dev;
 	struct iou_netq *q;
 	int ret;
 
 	if (arg->flags & ~IOU_NET_FLAGS ||
-	    (arg->flags & IO_UNIFIED_ATTACH_RX_HANDLER &&
-	     arg->flags != IO_UNIFIED_ATTACH_RX_HANDLER)) {
+	    (arg->flags & alone && arg->flags & (arg->flags - 1))) {
 		arg->reason = IO_UNIFIED_REASON_FLAGS;
 		return ERR_PTR(-EINVAL);
 	}
 	if (arg->ring_entries && (!is_power_of_2(arg->ring_entries) ||
 				  arg->ring_entries < IOU_NET_MIN_RING ||
-				  arg->ring_entries > IOU_NET_MAX_RING)) {
+				  arg->ring_entries > IOU_NET_MAX_RING ||
+				  arg->flags & IO_UNIFIED_ATTACH_SEND_ONLY)) {
 		arg->reason = IO_UNIFIED_REASON_SIZE;
 		return ERR_PTR(-EINVAL);
 	}
@@ -557,6 +617,7 @@ struct iou_att *iou_net_attach(struct iou_region *r,
 	q = iou_netq_alloc(r, dev, arg->queue);
 	if (!q)
 		goto err_dev;
+	q->send_only = arg->flags & IO_UNIFIED_ATTACH_SEND_ONLY;
 	ret = iou_att_init(&q->att, r, &iou_net_att_ops,
 			   IO_UNIFIED_KIND_NETDEV);
 	if (ret)
@@ -572,7 +633,7 @@ struct iou_att *iou_net_attach(struct iou_region *r,
 		goto err_stop;
 
 	arg->path = q->path;
-	arg->headroom = IOU_NET_HEADROOM;
+	arg->headroom = q->send_only ? 0 : IOU_NET_HEADROOM;
 	return &q->att;
 
 err_stop:
@@ -607,4 +668,6 @@ void iou_net_exit(void)
 {
 	unregister_netdevice_notifier(&iou_net_notifier);
 	destroy_workqueue(iou_net_wq);
+	/* Memory that was lent, see tx.c */
+	rcu_barrier();
 }

@@ -6,7 +6,8 @@
  * the NIC (AF_XDP) or itself (rx handler) fill them, and gives each filled
  * frame back to the owner that posted it. The slot of a frame in
  * iou_netq.owners decides who has it: whoever clears the slot, under
- * iou_netq.lock, owns the frame from then on.
+ * iou_netq.lock, owns the frame from then on. What is sent to the queue is in
+ * tx.h.
  */
 #ifndef IOU_NET_H
 #define IOU_NET_H
@@ -15,6 +16,7 @@
 #include <linux/netdevice.h>
 
 #include "iou.h"
+#include "tx.h"
 
 /* Bytes in front of a packet: room for bpf_xdp_adjust_head(), pcapng headers */
 #define IOU_NET_HEADROOM XDP_PACKET_HEADROOM
@@ -58,16 +60,17 @@ struct iou_rx_owner {
 struct iou_netq_ops;
 
 /**
- * struct iou_netq - a receive queue of a device
+ * struct iou_netq - a queue of a device, to receive from and to send to
  * @att: the attachment
- * @ops: AF_XDP or rx handler
+ * @ops: AF_XDP, rx handler, or nothing is received
  * @priv: theirs
  * @dev: the device, NULL when it is gone. Outside of net.c with READ_ONCE() in
  *	an RCU read-side section, or not at all
  * @ifindex: of the device when it was attached
  * @name: the same
- * @queue: receive queue
+ * @queue: its number
  * @path: enum io_unified_path
+ * @send_only: nothing is received: the queue is not ours alone
  * @in_driver: packets are dropped in front of AF_XDP by the driver
  * @streaming: a stream feeds from the queue: a packet that finds no frame is
  *	counted as DROP_NO_FRAME, not as DROP_NO_OP. Set by stream.c
@@ -80,6 +83,7 @@ struct iou_netq_ops;
  * @rx_lock: serialises the owners' received() where NAPI does not
  * @node: in net.c's list of queues
  * @attaching: @ops is not set yet: the notifier leaves the queue to attach
+ * @tx: the sending half
  * @nic_base: what the device had dropped already when the queue was attached
  * @nic_drops: what it dropped since, when it is gone
  */
@@ -92,6 +96,7 @@ struct iou_netq {
 	char name[IFNAMSIZ];
 	u32 queue;
 	u32 path;
+	bool send_only;
 	bool in_driver;
 	bool streaming;
 	spinlock_t lock; /* see above */
@@ -104,6 +109,7 @@ struct iou_netq {
 	spinlock_t rx_lock; /* see above */
 	struct list_head node;
 	bool attaching;
+	struct iou_txq tx;
 	u64 nic_base;
 	u64 nic_drops;
 };
@@ -119,7 +125,8 @@ struct iou_att *iou_net_attach(struct iou_region *r,
 
 /*
  * Post a frame. 0, or -EBUSY (_FRAME_BUSY: posted already), -ENOBUFS (the fill
- * ring is full), -ENETDOWN, -ENODEV with *reason. Any context but hardirq.
+ * ring is full), -ENETDOWN, -ENODEV, -EOPNOTSUPP (_SEND_ONLY) with *reason. Any
+ * context but hardirq.
  */
 int iou_net_post(struct iou_netq *q, u32 frame, struct iou_rx_owner *owner,
 		 u16 *reason);
@@ -136,6 +143,12 @@ void iou_net_kick(struct iou_netq *q);
  * the attachment ends; what arrives is counted as dropped.
  */
 bool iou_net_recall(struct iou_netq *q, u32 frame, struct iou_rx_owner *owner);
+
+/*
+ * The region goes: no attachment of it sends any more, and what is to be sent
+ * ends. Under iou_file.lock.
+ */
+void iou_net_stop_sending(struct iou_region *r);
 
 int iou_net_init(void);
 void iou_net_exit(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Between the parts of network receive: net.c has what all queues share,
- * xsk.c and rx_handler.c are the two ways to receive, xdp.c serves xsk.c.
+ * Between the parts of networking: net.c has what all queues share, xsk.c and
+ * rx_handler.c are the two ways to receive, xdp.c serves xsk.c. tx.c sends.
  */
 #ifndef IOU_NETQ_H
 #define IOU_NETQ_H

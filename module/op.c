@@ -2,14 +2,15 @@
 /*
  * Ops: source, then BPF, then sink
  *
- * start --+-- network rx --> (softirq) ---+-- BPF --+-- write --> complete
- *         +-- storage read -> (irq, task)-+   |     +-----------> complete
- *         |         ^                         |
- *         |         +------ chain ------------+
+ * start --+-- network rx --> (softirq) ---+-- BPF --+-- write -+-> complete
+ *         +-- storage read -> (irq, task)-+   |     |          v
+ *         |         ^                         |     +-- network tx > complete
+ *         |         +------ chain ------------+     +------------> complete
  *         +-------------------------------+
  *
  * Each arrow hands the op over: whoever has it alone touches it. An op that
  * waits for a packet can also be canceled; iou_net_recall() decides who wins.
+ * The network stages are in op_net.c.
  */
 #include "bpf.h"
 #include "cq.h"
@@ -31,6 +32,7 @@ static inline void iou_op_init(struct iou_op *op, struct iou_region *r)
 	op->next = NULL;
 	op->st = NULL;
 	op->nq = NULL;
+	op->tq = NULL;
 	op->prog = NULL;
 	op->done = 0;
 	op->flags = 0;
@@ -43,6 +45,8 @@ static inline void iou_op_init(struct iou_op *op, struct iou_region *r)
 	op->again = false;
 	op->fell_short = false;
 	op->retaken = false;
+	op->bounced = false;
+	op->lent = false;
 	op->holds_region = false;
 	op->io.nvme_status = 0;
 }
@@ -52,14 +56,18 @@ static inline void iou_op_release(struct iou_op *op)
 	struct iou_region *r = op->holds_region ? op->r : NULL;
 	struct iou_storage *st = op->st;
 	struct iou_netq *nq = op->nq;
+	struct iou_netq *tq = op->tq;
 	struct iou_prog *prog = op->prog;
 
 	/* The pool is the region's, which waits for those that use it. */
-	iou_pool_put(op);
+	if (likely(!op->lent))
+		iou_pool_put(op);
 	if (unlikely(prog))
 		iou_att_put(&prog->att);
 	if (unlikely(nq))
 		iou_att_put(&nq->att);
+	if (unlikely(tq))
+		iou_att_put(&tq->att);
 	if (likely(st))
 		iou_att_put(&st->att);
 	if (unlikely(r))
@@ -174,6 +182,17 @@ void iou_op_fail(struct iou_op *op, int error, u16 reason)
 
 /* ---------------------------------------------------------------- storage */
 
+static void iou_op_send_work(struct work_struct *work)
+{
+	iou_op_send(container_of(work, struct iou_op, work));
+}
+
+static void iou_op_send_later(struct iou_op *op)
+{
+	INIT_WORK(&op->work, iou_op_send_work);
+	queue_work(iou_wq, &op->work);
+}
+
 static void iou_op_io_done(struct iou_io *io)
 {
 	struct iou_op *op = container_of(io, struct iou_op, io);
@@ -193,9 +212,11 @@ static void iou_op_io_done(struct iou_io *io)
 		  read ? IO_UNIFIED_STAT_READ_BYTES :
 			 IO_UNIFIED_STAT_WRITTEN_BYTES,
 		  io->nr_bvec ? io->len : 0);
-	/* Programs do not run in hard interrupts. */
-	if (unlikely(op->prog) && read && op->len)
+	/* Programs do not run in hard interrupts, and nothing is sent from there. */
+	if (unlikely(op->prog || op->tq) && read && op->len)
 		iou_defer_op(op);
+	else if (unlikely(op->tq))
+		iou_op_send_later(op);
 	else
 		iou_op_end(op, 0);
 }
@@ -311,6 +332,29 @@ static int iou_op_switch_storage(struct iou_op *op, u16 index)
 	return iou_storage_allowed(op->st, IOU_IO_WRITE, 0, 0, &op->reason);
 }
 
+/* The program chose another attachment to send to, or sends it back. */
+static int iou_op_switch_net(struct iou_op *op, u16 index)
+{
+	struct iou_att *att;
+
+	if (op->bounced && op->nq) {
+		att = &op->nq->att;
+		percpu_ref_get(&att->refs);
+	} else {
+		if (!op->tq || index == op->tq->att.index)
+			return 0;
+		att = iou_att_get(op->r, IO_UNIFIED_KIND_NETDEV, index);
+		if (!att) {
+			op->reason = IO_UNIFIED_REASON_CTL_INDEX;
+			return -EINVAL;
+		}
+	}
+	if (op->tq)
+		iou_att_put(&op->tq->att);
+	op->tq = iou_att_netq(att);
+	return 0;
+}
+
 /* What the program wrote into the control block. */
 static int iou_op_apply_ctl(struct iou_op *op,
 			    const struct io_unified_bpf_ctl *ctl)
@@ -322,10 +366,13 @@ static int iou_op_apply_ctl(struct iou_op *op,
 	op->state[1] = ctl->state[1];
 	op->len = ctl->len;
 	op->again = ctl->flags & IO_UNIFIED_CTL_AGAIN;
-	if (op->again)
+	if (op->again) {
 		op->dev_offset = ctl->dev_offset;
-	if (!(op->d.flags & IO_UNIFIED_F_WRITE))
 		return 0;
+	}
+	ret = iou_op_switch_net(op, ctl->net);
+	if (ret || op->bounced || !(op->d.flags & IO_UNIFIED_F_WRITE))
+		return ret;
 	ret = iou_op_switch_storage(op, ctl->storage);
 	if (ret)
 		return ret;
@@ -352,6 +399,7 @@ static int iou_op_bpf(struct iou_op *op)
 		.data = iou_ptr(op->r, op->addr),
 		.len = op->len,
 		.dev = dev,
+		.sends = op->nq || op->tq,
 		.ctl = {
 			.dev_offset = op->dev_offset,
 			.cookie = op->cookie,
@@ -361,7 +409,7 @@ static int iou_op_bpf(struct iou_op *op)
 			.ifindex = op->nq ? op->nq->ifindex : 0,
 			.queue = op->nq ? op->nq->queue : 0,
 			.storage = op->d.storage,
-			.net = op->d.net,
+			.net = op->tq ? op->tq->att.index : op->d.net,
 			.state = { op->state[0], op->state[1] },
 		},
 	};
@@ -381,6 +429,7 @@ static int iou_op_bpf(struct iou_op *op)
 	if (ret)
 		return ret;
 	op->addr = run.data - op->r->mem.kaddr;
+	op->bounced = run.verdict == XDP_TX;
 	return iou_op_apply_ctl(op, &run.ctl);
 }
 
@@ -438,6 +487,11 @@ static void iou_op_hop(struct iou_op *op)
 		iou_op_fail(op, ret, IO_UNIFIED_REASON_IO);
 }
 
+static bool iou_op_writes(const struct iou_op *op)
+{
+	return op->d.flags & IO_UNIFIED_F_WRITE && !op->bounced;
+}
+
 void iou_op_process(struct iou_op *op, bool nowait)
 {
 	int ret = op->prog ? iou_op_bpf(op) : 0;
@@ -446,8 +500,24 @@ void iou_op_process(struct iou_op *op, bool nowait)
 		iou_op_bpf_stopped(op, ret);
 	else if (op->again)
 		iou_op_hop(op);
-	else if (op->d.flags & IO_UNIFIED_F_WRITE)
+	else if (iou_op_writes(op))
 		iou_op_write(op, nowait);
+	else if (op->tq)
+		iou_op_send(op);
+	else
+		iou_op_complete(op, 0);
+}
+
+void iou_op_process_packet(struct iou_op *op)
+{
+	int ret = op->prog ? iou_op_bpf(op) : 0;
+
+	if (ret)
+		iou_op_bpf_stopped(op, ret);
+	else if (iou_op_writes(op))
+		iou_op_write_later(op);
+	else if (op->tq)
+		iou_op_send(op);
 	else
 		iou_op_complete(op, 0);
 }
@@ -461,99 +531,6 @@ void iou_op_process_later(struct iou_op *op)
 {
 	INIT_WORK(&op->work, iou_op_process_work);
 	queue_work(iou_wq, &op->work);
-}
-
-/* ---------------------------------------------------------------- network */
-
-static void iou_op_received(struct iou_rx_owner *o, struct iou_netq *q,
-			    const struct iou_rx_pkt *pkt)
-{
-	struct iou_op *op = container_of(o, struct iou_op, rx);
-	int ret = 0;
-
-	iou_waiter_del(&op->waiter);
-	op->done |= IO_UNIFIED_OP_NETWORK;
-	op->addr = pkt->addr;
-	op->len = pkt->len;
-	op->orig_len = pkt->orig_len;
-	op->tstamp = pkt->tstamp;
-	if (pkt->copied)
-		op->flags |= IO_UNIFIED_CQE_COPIED;
-	if (pkt->len < pkt->orig_len)
-		op->flags |= IO_UNIFIED_CQE_TRUNC;
-	trace_io_unified_stage(op->r, &op->d, IO_UNIFIED_OP_NETWORK, op->addr,
-			       op->len);
-
-	if (op->prog)
-		ret = iou_op_bpf(op);
-	if (ret) {
-		iou_op_bpf_stopped(op, ret);
-	} else if (op->d.flags & IO_UNIFIED_F_WRITE) {
-		/* Submitting may sleep. */
-		iou_op_write_later(op);
-	} else {
-		iou_op_complete(op, 0);
-	}
-}
-
-static void iou_op_rx_failed(struct iou_rx_owner *o, struct iou_netq *q,
-			     u32 frame, int error, u16 reason)
-{
-	struct iou_op *op = container_of(o, struct iou_op, rx);
-
-	iou_waiter_del(&op->waiter);
-	iou_op_fail(op, error, reason);
-}
-
-static bool iou_op_take(struct iou_waiter *w)
-{
-	struct iou_op *op = container_of(w, struct iou_op, waiter);
-
-	return iou_net_recall(op->nq, op->frame, &op->rx);
-}
-
-static void iou_op_canceled(struct iou_waiter *w, int error, u16 reason)
-{
-	iou_op_fail(container_of(w, struct iou_op, waiter), error, reason);
-}
-
-static int iou_op_post(struct iou_waiter *w, u16 *reason)
-{
-	struct iou_op *op = container_of(w, struct iou_op, waiter);
-
-	return iou_net_post(op->nq, op->frame, &op->rx, reason);
-}
-
-static noinline int iou_op_start_rx(struct iou_op *op)
-{
-	struct iou_netq *nq = op->nq;
-	struct iou_waiter *w = &op->waiter;
-	u16 reason = IO_UNIFIED_REASON_NONE;
-	int ret;
-
-	INIT_LIST_HEAD(&op->waiter.node);
-	op->rx.received = iou_op_received;
-	op->rx.failed = iou_op_rx_failed;
-	op->frame = (op->d.addr - op->r->data_off) >> op->r->frame_shift;
-	w->cmd = op->cmd;
-	w->many = op->burst;
-	w->region = op->r;
-	w->atts[0] = &nq->att;
-	w->atts[1] = op->st ? &op->st->att : NULL;
-	w->atts[2] = op->prog ? &op->prog->att : NULL;
-	w->user_data = op->d.user_data;
-	w->take = iou_op_take;
-	w->canceled = iou_op_canceled;
-
-	/* Once it is posted a packet may end the op, and the queue with it. */
-	percpu_ref_get(&nq->att.refs);
-	ret = iou_waiter_add(w, iou_op_post, &reason);
-	if (!ret)
-		iou_net_kick(nq);
-	else
-		op->reason = reason;
-	iou_att_put(&nq->att);
-	return ret;
 }
 
 /* ----------------------------------------------------------------- submit */
@@ -571,11 +548,17 @@ static int iou_op_get_atts(struct iou_op *op)
 			return -ENOENT;
 		op->st = iou_att_storage(att);
 	}
-	if (d->ops & IO_UNIFIED_OP_NETWORK) {
+	if (d->flags & IO_UNIFIED_F_RX) {
 		att = iou_att_get(r, IO_UNIFIED_KIND_NETDEV, d->net);
 		if (!att)
 			return -ENOENT;
 		op->nq = iou_att_netq(att);
+	}
+	if (d->flags & IO_UNIFIED_F_TX) {
+		att = iou_att_get(r, IO_UNIFIED_KIND_NETDEV, d->net_tx);
+		if (!att)
+			return -ENOENT;
+		op->tq = iou_att_netq(att);
 	}
 	if (d->ops & IO_UNIFIED_OP_BPF) {
 		att = iou_att_get(r, IO_UNIFIED_KIND_BPF, d->bpf);
@@ -670,7 +653,8 @@ static noinline int iou_op_prepare(struct iou_op *op)
 		op->reason = IO_UNIFIED_REASON_SIZE;
 		return -EINVAL;
 	}
-	if ((d->flags & IO_UNIFIED_F_RX) && op->poll) {
+	/* What ends elsewhere is not found by who polls. */
+	if ((d->flags & (IO_UNIFIED_F_RX | IO_UNIFIED_F_TX)) && op->poll) {
 		op->reason = IO_UNIFIED_REASON_IOPOLL;
 		return -EOPNOTSUPP;
 	}
@@ -728,7 +712,8 @@ int iou_op_start(struct iou_op *op, bool nowait)
 	iou_count(r->stats, IO_UNIFIED_STAT_OPS, 1);
 	if (unlikely(d->flags & IO_UNIFIED_F_RX)) {
 		ret = iou_op_start_rx(op);
-	} else if (unlikely(op->prog) && !(d->flags & IO_UNIFIED_F_READ)) {
+	} else if (unlikely(op->prog || op->tq) &&
+		   !(d->flags & IO_UNIFIED_F_READ)) {
 		iou_op_process(op, nowait);
 		return 0;
 	} else {

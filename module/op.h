@@ -12,8 +12,9 @@ struct iou_prog;
 /**
  * struct iou_op - an op in flight
  * @io: storage stage
- * @rx: network stage: the frame's owner
+ * @rx: network source: the frame's owner
  * @waiter: while it waits for a packet
+ * @tx: network sink, when there is nothing to wait for any more
  * @work: stages that may not run where the one before ended
  * @deferred: in iou_defer.ops
  * @pool: where its memory goes, or NULL: it is freed
@@ -23,7 +24,9 @@ struct iou_prog;
  * @pair: a promised entry of its CQ, or NULL
  * @next: starts when this one is done, or NULL
  * @st: storage attachment, referenced, or NULL; the program may change it
- * @nq: network attachment, referenced, or NULL
+ * @nq: network attachment to receive from, referenced, or NULL
+ * @tq: network attachment to send to, referenced, or NULL; the program may
+ *	change it
  * @prog: BPF attachment, referenced, or NULL
  * @d: the descriptor, copied once
  * @addr: where the data is
@@ -45,12 +48,19 @@ struct iou_prog;
  * @again: the program asks for another read
  * @fell_short: a file ended before a read of it
  * @retaken: taken from @deferred by somebody else than the task
+ * @bounced: the program sends it back, and it goes nowhere else
+ * @lent: its memory is the device's still, see struct iou_tx
  * @holds_region: it has a reference on @r, not on attachments alone
  */
 struct iou_op {
 	struct iou_io io;
-	struct iou_rx_owner rx;
-	struct iou_waiter waiter;
+	union {
+		struct {
+			struct iou_rx_owner rx;
+			struct iou_waiter waiter;
+		};
+		struct iou_tx tx;
+	};
 	struct work_struct work;
 	struct list_head deferred;
 	struct iou_pool *pool;
@@ -70,6 +80,7 @@ struct iou_op {
 	struct iou_op *next;
 	struct iou_storage *st;
 	struct iou_netq *nq;
+	struct iou_netq *tq;
 	struct iou_prog *prog;
 	u32 done;
 	u32 flags;
@@ -82,6 +93,8 @@ struct iou_op {
 	bool again;
 	bool fell_short;
 	bool retaken;
+	bool bounced;
+	bool lent;
 	bool holds_region;
 };
 
@@ -120,5 +133,12 @@ void iou_op_complete(struct iou_op *op, int error);
 /* BPF and sink, where it may sleep. For defer.c. */
 void iou_op_process(struct iou_op *op, bool nowait);
 void iou_op_process_later(struct iou_op *op);
+/* The same in softirq, where a packet came in: a write is left to a worker. */
+void iou_op_process_packet(struct iou_op *op);
+
+/* op_net.c: the network stages. iou_op_start_rx() is as iou_op_start(). */
+int iou_op_start_rx(struct iou_op *op);
+/* Sends it and completes. Process context or softirq. */
+void iou_op_send(struct iou_op *op);
 
 #endif /* IOU_OP_H */

@@ -6,6 +6,7 @@
 
 #include "attach.h"
 #include "defer.h"
+#include "net.h"
 #include "region.h"
 #include "ring.h"
 #include "waiting.h"
@@ -272,6 +273,7 @@ int iou_region_unregister(struct iou_file *f)
 	iou_defer_flush(f);
 	for (i = 0; i < r->nr_pairs; i++)
 		wake_up_all(&r->pairs[i].wait);
+	iou_net_stop_sending(r);
 	/*
 	 * What is left is with a drive or in a work item. None of it needs the
 	 * submitter's task, which may be this one.

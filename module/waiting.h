@@ -31,7 +31,7 @@ struct iou_waiter {
 	struct io_uring_cmd *cmd;
 	bool many;
 	struct iou_region *region;
-	struct iou_att *atts[3];
+	struct iou_att *atts[4];
 	u64 user_data;
 	bool (*uses)(const struct iou_waiter *w, const struct iou_att *att);
 	bool (*take)(struct iou_waiter *w);

@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <linux/net.h>
 #include <linux/netdevice.h>
+#include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -56,6 +57,29 @@ static inline void iou_free_netdev_dummy(struct net_device *dev)
 	free_netdev(dev);
 }
 #endif
+
+#ifndef IOU_HAVE_UBUF_INFO_OPS
+struct ubuf_info_ops {
+	void (*complete)(struct sk_buff *skb, struct ubuf_info *ubuf,
+			 bool zerocopy_success);
+};
+#endif
+
+/*
+ * Pages with an owner, who has the first reference. What may go back up a stack
+ * or to a tap is copied then.
+ */
+static inline void iou_ubuf_init(struct ubuf_info *ubuf,
+				 const struct ubuf_info_ops *ops)
+{
+#ifdef IOU_HAVE_UBUF_INFO_OPS
+	ubuf->ops = ops;
+#else
+	ubuf->callback = ops->complete;
+#endif
+	ubuf->flags = SKBFL_ZEROCOPY_FRAG;
+	refcount_set(&ubuf->refcnt, 1);
+}
 
 /*
  * Without getsockopt_iter() an option can only be read into user memory: a

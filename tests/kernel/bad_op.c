@@ -75,11 +75,12 @@ static void fields(void)
 	for (i = 0; i < 2; i++)
 		REFUSE(EINVAL, RESERVED, d->reserved0[i] = 1);
 	REFUSE(EINVAL, RESERVED, d->max_hops = 1);
-	REFUSE(EINVAL, RESERVED, d->reserved1 = 0x8000);
+	REFUSE(EINVAL, RESERVED, d->net_tx = 1);
+	REFUSE(EINVAL, RESERVED, d->net = 1);
 	REFUSE(EINVAL, RESERVED, d->arg = 1ull << 63);
 	for (i = 0; i < 32; i++) {
 		/* Those that are known; LINK, STREAM, CANCEL are an SQ's. */
-		if (i <= 3 || (i >= 5 && i <= 9))
+		if (i <= 9)
 			continue;
 		REFUSE(EINVAL, FLAGS, d->flags |= 1u << i);
 	}
@@ -95,7 +96,8 @@ static void combinations(void)
 		  s = IO_UNIFIED_OP_NVME;
 	const u32 rd = IO_UNIFIED_F_READ, wr = IO_UNIFIED_F_WRITE,
 		  fl = IO_UNIFIED_F_FLUSH, rx = IO_UNIFIED_F_RX,
-		  fua = IO_UNIFIED_F_FUA, oc = IO_UNIFIED_F_OPCODE;
+		  tx = IO_UNIFIED_F_TX, fua = IO_UNIFIED_F_FUA,
+		  oc = IO_UNIFIED_F_OPCODE;
 	static const u32 none;
 	const u32 bad[][2] = {
 		{ none, none },
@@ -143,6 +145,24 @@ static void combinations(void)
 		{ n | b | s, rx },
 		{ n | b | s, wr },
 		{ n | b | s, rx | rd },
+		{ n, tx | rd },
+		{ n, tx | wr },
+		{ n, tx | fl },
+		{ n, tx | fua },
+		{ n, tx | rx | wr },
+		{ n | b, tx | rd },
+		{ n | b, tx | oc },
+		{ n | s, tx },
+		{ n | s, tx | wr },
+		{ n | s, tx | rx },
+		{ n | s, tx | rx | rd },
+		{ n | s, tx | rd | wr },
+		{ n | s, tx | rd | fua },
+		{ n | b | s, tx | wr },
+		{ b, tx },
+		{ s, tx | rd },
+		{ s, tx | wr },
+		{ b | s, tx | rd },
 		{ b | s, none },
 		{ b | s, rd | wr },
 		{ b | s, rd | fua },

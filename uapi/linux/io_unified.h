@@ -11,6 +11,9 @@
  *
  *   network rx ---> [BPF] ---> storage write      (record, place)
  *   network rx ---> [BPF] ---> application
+ *   network rx ---> [BPF] ---> network tx         (reflect, forward)
+ *   storage read -> [BPF] ---> network tx         (play, serve)
+ *   network rx ---> [BPF] ---> storage write ---> network tx      (tee)
  *   storage read / write / flush                  (block I/O on the region)
  *   storage read -> BPF -> storage read -> ...    (look something up)
  *   BPF                                           (run a program over bytes)
@@ -72,6 +75,8 @@ extern "C" {
  * @IO_UNIFIED_FEAT_KFUNCS: BPF programs can call io_unified_slice() and
  *	io_unified_crc32c(). Needs a kernel with BTF of modules (6.12 or later,
  *	not PREEMPT_RT) that took the BTF which this module was built with
+ * @IO_UNIFIED_FEAT_TX: IO_UNIFIED_F_TX, the verdict XDP_TX of ops, send-only
+ *	attachments
  */
 enum io_unified_feature {
 	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
@@ -89,6 +94,7 @@ enum io_unified_feature {
 	IO_UNIFIED_FEAT_CHAIN			= 1 << 12,
 	IO_UNIFIED_FEAT_FILE			= 1 << 13,
 	IO_UNIFIED_FEAT_KFUNCS			= 1 << 14,
+	IO_UNIFIED_FEAT_TX			= 1 << 15,
 };
 
 /**
@@ -147,7 +153,7 @@ enum io_unified_reason {
 	/* network */
 	IO_UNIFIED_REASON_NO_NETDEV = 60,	/* no such interface here */
 	IO_UNIFIED_REASON_NOT_ETHERNET = 61,	/* not an Ethernet device */
-	IO_UNIFIED_REASON_QUEUE = 62,		/* receive queue out of range */
+	IO_UNIFIED_REASON_QUEUE = 62,		/* queue out of range */
 	IO_UNIFIED_REASON_QUEUE_BUSY = 63,	/* queue or device is bound already */
 	IO_UNIFIED_REASON_CAP_NET_RAW = 64,	/* needs CAP_NET_RAW */
 	IO_UNIFIED_REASON_CAP_NET_ADMIN = 65,	/* needs CAP_NET_ADMIN */
@@ -160,6 +166,11 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_FRAME_BUSY = 72,	/* frame is in use by another op */
 	IO_UNIFIED_REASON_TRUNCATED = 73,	/* packet was longer than the frame */
 	IO_UNIFIED_REASON_STREAM_BUSY = 74,	/* queue feeds a stream already */
+	IO_UNIFIED_REASON_TX_LEN = 75,		/* packet too short, or longer than the MTU */
+	IO_UNIFIED_REASON_TX_DROPPED = 76,	/* the interface did not send it */
+	IO_UNIFIED_REASON_TX_TIMEOUT = 77,	/* the interface kept it for too long */
+	IO_UNIFIED_REASON_SEND_ONLY = 78,	/* attachment receives nothing */
+	IO_UNIFIED_REASON_NO_CARRIER = 79,	/* interface has no link */
 	/* BPF */
 	IO_UNIFIED_REASON_PROG_TYPE = 80,	/* program is not of type XDP */
 	IO_UNIFIED_REASON_PROG_HELPERS = 81,	/* redirect maps, fragments, device-bound */
@@ -279,7 +290,8 @@ struct io_unified_region_reg {
  * enum io_unified_kind - what an attachment binds
  * @IO_UNIFIED_KIND_REGION: the region itself, for IO_UNIFIED_GET_STATS only
  * @IO_UNIFIED_KIND_STORAGE: a block device or a regular file, by @fd
- * @IO_UNIFIED_KIND_NETDEV: a receive queue, by @ifindex and @queue
+ * @IO_UNIFIED_KIND_NETDEV: a queue to receive from and send to, by @ifindex and
+ *	@queue
  * @IO_UNIFIED_KIND_BPF: a program of type XDP, by @fd
  * @IO_UNIFIED_KIND_RING: a further io_uring that may send commands, by @fd
  */
@@ -298,6 +310,11 @@ enum io_unified_kind {
 #define IO_UNIFIED_ATTACH_XSK		(1u << 1)
 /* NETDEV: the rx handler, also where AF_XDP would work */
 #define IO_UNIFIED_ATTACH_RX_HANDLER	(1u << 2)
+/*
+ * NETDEV: nothing is received: the packets that arrive are the stack's as
+ * before, and others may have the queue too
+ */
+#define IO_UNIFIED_ATTACH_SEND_ONLY	(1u << 6)
 /* STORAGE: fail rather than use bios */
 #define IO_UNIFIED_ATTACH_PASSTHROUGH	(1u << 3)
 /* STORAGE: bios, also where passthrough would work */
@@ -313,6 +330,7 @@ enum io_unified_kind {
  * @IO_UNIFIED_PATH_XSK_ZC: AF_XDP, the NIC writes into the region
  * @IO_UNIFIED_PATH_XSK_COPY: AF_XDP, the kernel copies into the region
  * @IO_UNIFIED_PATH_RX_HANDLER: the module copies from the socket buffer
+ * @IO_UNIFIED_PATH_SEND_ONLY: nothing is received
  */
 enum io_unified_path {
 	IO_UNIFIED_PATH_NONE		= 0,
@@ -322,6 +340,7 @@ enum io_unified_path {
 	IO_UNIFIED_PATH_XSK_ZC		= 4,
 	IO_UNIFIED_PATH_XSK_COPY	= 5,
 	IO_UNIFIED_PATH_RX_HANDLER	= 6,
+	IO_UNIFIED_PATH_SEND_ONLY	= 7,
 };
 
 /**
@@ -330,9 +349,10 @@ enum io_unified_path {
  * @flags: in: IO_UNIFIED_ATTACH_*
  * @fd: in: STORAGE, BPF, RING; 0 for NETDEV
  * @ifindex: in: NETDEV
- * @queue: in: NETDEV: receive queue
+ * @queue: in: NETDEV: receive queue; what is sent goes to the transmit queue of
+ *	this number
  * @ring_entries: in: NETDEV: AF_XDP fill and receive ring, a power of two from
- *	64 to 32768; 0 = enough for all frames of the region
+ *	64 to 32768; 0 = enough for all frames of the region, and SEND_ONLY
  * @dev_start: in: STORAGE: first byte of the window that ops may touch
  * @dev_len: in: STORAGE: bytes of the window; 0 = to the end of the device, or
  *	of the file as it is now. Ops give offsets inside the window. In a file
@@ -398,7 +418,9 @@ struct io_unified_attach {
  * @reserved: zero
  *
  * Ops that wait for a packet and streams that use the attachment end with
- * -ECANCELED; storage I/O in flight is waited for. Errors: -EINVAL, -ENOENT (no
+ * -ECANCELED; storage I/O in flight is waited for. Packets that the interface
+ * has not taken end with -ECANCELED too; those that it has are waited for, for a
+ * second at most. Errors: -EINVAL, -ENOENT (no
  * such attachment), -ENXIO (no region).
  */
 struct io_unified_detach {
@@ -441,6 +463,12 @@ struct io_unified_detach {
  * @IO_UNIFIED_STAT_SQ_STALLED: times that descriptors were left in an SQ
  *	because its CQ had no room for their completions
  * @IO_UNIFIED_STAT_HOPS: reads that a program asked for
+ * @IO_UNIFIED_STAT_TX_PACKETS: packets that the interface sent
+ * @IO_UNIFIED_STAT_TX_BYTES: their bytes
+ * @IO_UNIFIED_STAT_TX_COPIED_BYTES: bytes of packets that the CPU copied on
+ *	their way out
+ * @IO_UNIFIED_STAT_TX_DROPPED: packets that were to be sent, and were not as
+ *	far as the module knows
  * @IO_UNIFIED_STAT_MAX: room in struct io_unified_stats
  *
  * Of a stream's queue: what reached the interface = WRITTEN_PACKETS + FILTERED
@@ -472,6 +500,10 @@ enum io_unified_stat {
 	IO_UNIFIED_STAT_BPF_RUNS	= 22,
 	IO_UNIFIED_STAT_SQ_STALLED	= 23,
 	IO_UNIFIED_STAT_HOPS		= 24,
+	IO_UNIFIED_STAT_TX_PACKETS	= 25,
+	IO_UNIFIED_STAT_TX_BYTES	= 26,
+	IO_UNIFIED_STAT_TX_COPIED_BYTES	= 27,
+	IO_UNIFIED_STAT_TX_DROPPED	= 28,
 	IO_UNIFIED_STAT_MAX		= 32
 };
 
@@ -612,6 +644,7 @@ struct io_unified_ctrl {
 #define IO_UNIFIED_F_WRITE	(1u << 1)	/* region -> storage */
 #define IO_UNIFIED_F_FLUSH	(1u << 2)	/* storage cache flush; addr, len 0 */
 #define IO_UNIFIED_F_RX		(1u << 3)	/* network -> region */
+#define IO_UNIFIED_F_TX		(1u << 4)	/* region -> network */
 #define IO_UNIFIED_F_FUA	(1u << 5)	/* write is on the medium when done */
 #define IO_UNIFIED_F_OPCODE	(1u << 6)	/* NVMe opcode is in @nvme_opcode */
 #define IO_UNIFIED_F_CQ		(1u << 7)	/* post an entry in the region's CQ too */
@@ -626,12 +659,14 @@ struct io_unified_ctrl {
  * @user_data: comes back in the region's CQ entry
  * @addr: byte offset in the region. With BPF, the 64 bytes before @addr hold
  *	the control block while the op runs: they are the op's too. With F_RX
- *	it is the start of a frame, which is the op's until it completes
+ *	it is the start of a frame, which is the op's until it completes. With
+ *	F_TX the bytes are the packet from its Ethernet header on, without
+ *	checksum
  * @dev_offset: byte offset in the storage attachment's window
  * @len: bytes, at most IO_UNIFIED_MAX_LEN; with F_RX the frame size
  * @ops: IO_UNIFIED_OP_*
  * @flags: IO_UNIFIED_F_*
- * @max_hops: NVME | BPF, READ: how many more reads the program may ask for
+ * @max_hops: NVME and BPF, READ: how many more reads the program may ask for
  *	(IO_UNIFIED_CTL_AGAIN)
  * @nvme_opcode: with F_OPCODE: an NVMe I/O command over the LBA range of
  *	@dev_offset and @len. Its last two bits say where its data goes, and
@@ -640,7 +675,8 @@ struct io_unified_ctrl {
  *	write, flush and write zeroes need CAP_SYS_ADMIN too. Passthrough
  *	attachments only
  * @storage: storage attachment, or 0 where the op has none
- * @net: network attachment, or 0 where the op has none
+ * @net: network attachment to receive from, or 0 without F_RX
+ * @net_tx: network attachment to send to, or 0 without F_TX
  * @bpf: BPF attachment, or 0 where the op has none
  * @cookie: handed to the program, and back as it leaves it
  * @arg: with BPF: io_unified_bpf_ctl.state[0]; F_STREAM: byte offset in the region
@@ -655,9 +691,11 @@ struct io_unified_ctrl {
  *                               OPCODE
  * NVME | BPF                    READ (then BPF), WRITE [FUA] (after BPF)
  * BPF                           none
- * NETWORK                       RX
- * NETWORK | BPF                 RX
+ * NETWORK                       RX, TX, RX | TX
+ * NETWORK | BPF                 RX (then BPF), TX (after BPF), RX | TX
  * NETWORK | [BPF |] NVME        RX | WRITE [FUA] [STREAM]
+ * NETWORK | [BPF |] NVME        READ | TX
+ * NETWORK | [BPF |] NVME        RX | WRITE [FUA] | TX (when it is written)
  * ============================  =============================================
  *
  * DISCARD and ZEROES have no memory: @addr is 0, @len bytes from @dev_offset,
@@ -667,6 +705,22 @@ struct io_unified_ctrl {
  * F_LINK makes a group of consecutive descriptors of one command or call: each
  * starts when the one before it is done. After one that failed, fell short, or
  * was dropped, the rest of the group ends with -ECANCELED and _REASON_LINK.
+ *
+ * TX sends to the interface itself, past its queueing discipline and its packet
+ * taps, as AF_XDP does. A packet has at least 14 bytes (-EINVAL) and at most
+ * those of the MTU, the header and a VLAN tag (-EMSGSIZE). Packets of one
+ * submitter leave in its order. The op is done when nothing refers to its bytes
+ * any more, and not before. The first 64 bytes of each packet are always
+ * copied, and the rest where the interface or who taps it wants a copy of its own
+ * (IO_UNIFIED_CQE_COPIED). An op ends with -ENETDOWN or -ENODEV when the
+ * interface goes, with -ENOBUFS when it dropped the packet, and with -ETIMEDOUT
+ * when it kept the packet, or took none at all, for five seconds. A packet that
+ * the interface had may still be sent then, with what the bytes are at that
+ * time.
+ *
+ * The verdict XDP_TX sends a received packet back out of @net, whether or not
+ * the op has F_TX; without F_RX it is XDP_PASS where the op has F_TX. Nothing is
+ * written to storage. IO_UNIFIED_CQE_SENT tells that a packet was sent.
  *
  * CQE: res = bytes moved or -errno. A packet that a program drops gives 0 and
  * IO_UNIFIED_CQE_DROPPED. A packet written by NETWORK | NVME is padded with
@@ -687,7 +741,7 @@ struct io_unified_desc {
 	__u16 storage;
 	__u16 net;
 	__u16 bpf;
-	__u16 reserved1;
+	__u16 net_tx;
 	__u64 cookie;
 	__u64 arg;
 };
@@ -699,6 +753,7 @@ struct io_unified_desc {
 #define IO_UNIFIED_CQE_OVERFLOW	(1u << 3)	/* entry stands for earlier ones too */
 #define IO_UNIFIED_CQE_TRUNC	(1u << 4)	/* packet was cut */
 #define IO_UNIFIED_CQE_REALIGNED (1u << 5)	/* packet was moved in its frame */
+#define IO_UNIFIED_CQE_SENT	(1u << 6)	/* packet was sent */
 
 /**
  * struct io_unified_cqe - an entry of the region's CQ
@@ -900,7 +955,8 @@ struct io_unified_ring_cmd {
  * @queue: in: receive queue
  * @storage: in: desc.storage; out: storage attachment to write to. In a
  *	stream, every attachment has its own append position
- * @net: in: desc.net
+ * @net: in: with F_TX desc.net_tx, else desc.net; out: with F_TX the network
+ *	attachment to send to
  * @state: the program's own: desc.arg and 0 at first, kept from one read of a
  *	chain to the next
  *

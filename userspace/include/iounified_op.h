@@ -71,6 +71,20 @@ static inline void iou_desc_rx(struct io_unified_desc *d,
 	d->net = (uint16_t)net;
 }
 
+/**
+ * iou_desc_tx() - send one packet
+ * @d: descriptor
+ * @net: network attachment to send to
+ * @addr: byte offset in the region of its Ethernet header
+ * @len: bytes
+ */
+static inline void iou_desc_tx(struct io_unified_desc *d, unsigned int net,
+			       uint64_t addr, uint32_t len)
+{
+	iou_desc_op(d, IO_UNIFIED_OP_NETWORK, IO_UNIFIED_F_TX, addr, len);
+	d->net_tx = (uint16_t)net;
+}
+
 /* --------------------------------------------------------------------- SQEs */
 
 /*
@@ -297,6 +311,29 @@ iou_prep_rx_write(struct io_uring_sqe *sqe, const struct iou_region *r,
 }
 
 /**
+ * iou_prep_tx() - send one packet
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @net: network attachment to send to
+ * @addr: byte offset in the region of its Ethernet header
+ * @len: bytes
+ *
+ * The bytes may be written to again when it completes. Put a program in front
+ * with iou_desc_set_bpf().
+ */
+static inline struct io_unified_desc *iou_prep_tx(struct io_uring_sqe *sqe,
+						  const struct iou_region *r,
+						  unsigned int net,
+						  uint64_t addr, uint32_t len)
+{
+	struct io_unified_desc *d = iou_prep_op(sqe, r, IO_UNIFIED_OP_NETWORK,
+						IO_UNIFIED_F_TX, addr, len);
+
+	d->net_tx = (uint16_t)net;
+	return d;
+}
+
+/**
  * iou_prep_stream() - receive, filter and write until cancelled
  * @sqe: SQE of 128 bytes
  * @r: region
@@ -390,6 +427,18 @@ static inline void iou_desc_set_chain(struct io_unified_desc *d,
 {
 	d->max_hops = (uint8_t)max_hops;
 	d->arg = arg;
+}
+
+/**
+ * iou_desc_set_tx() - send what was received, read or written
+ * @d: of an op that receives a packet, receives and writes one, or reads
+ * @net: network attachment to send to
+ */
+static inline void iou_desc_set_tx(struct io_unified_desc *d, unsigned int net)
+{
+	d->ops |= IO_UNIFIED_OP_NETWORK;
+	d->flags |= IO_UNIFIED_F_TX;
+	d->net_tx = (uint16_t)net;
 }
 
 /**

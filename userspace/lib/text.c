@@ -101,11 +101,11 @@ static const char *const reasons[] = {
 	[IO_UNIFIED_REASON_NOT_ETHERNET] =
 		"this is not an Ethernet interface: use one that is",
 	[IO_UNIFIED_REASON_QUEUE] =
-		"the interface has no such receive queue: see 'ethtool -l'",
+		"the interface has no such queue: see 'ethtool -l'",
 	[IO_UNIFIED_REASON_QUEUE_BUSY] =
 		"the queue or the interface is bound already: end its other user (AF_XDP, XDP, bridge, bond), or take another queue",
 	[IO_UNIFIED_REASON_CAP_NET_RAW] =
-		"receiving needs CAP_NET_RAW in the interface's network namespace: run as root or grant it",
+		"receiving and sending need CAP_NET_RAW in the interface's network namespace: run as root or grant it",
 	[IO_UNIFIED_REASON_CAP_NET_ADMIN] =
 		"binding a queue needs CAP_NET_ADMIN in the interface's network namespace: run as root or grant it",
 	[IO_UNIFIED_REASON_ZEROCOPY] =
@@ -126,6 +126,16 @@ static const char *const reasons[] = {
 		"the packet was longer than the frame: use larger frames",
 	[IO_UNIFIED_REASON_STREAM_BUSY] =
 		"the queue feeds another stream: end it first",
+	[IO_UNIFIED_REASON_TX_LEN] =
+		"the packet is shorter than an Ethernet header or longer than the interface's MTU allows: see 'ip link'",
+	[IO_UNIFIED_REASON_TX_DROPPED] =
+		"the interface dropped the packet: see 'ip -s link', send slower",
+	[IO_UNIFIED_REASON_TX_TIMEOUT] =
+		"the interface did not send the packet within five seconds, and may still do so: see whether its link is paused or its queue stopped",
+	[IO_UNIFIED_REASON_SEND_ONLY] =
+		"the attachment was made to send only: attach the queue without SEND_ONLY",
+	[IO_UNIFIED_REASON_NO_CARRIER] =
+		"the interface has no link: see to its cable or its peer",
 	[IO_UNIFIED_REASON_PROG_TYPE] =
 		"the BPF program is not of type XDP: put it in section \"xdp\"",
 	[IO_UNIFIED_REASON_PROG_HELPERS] =
@@ -140,7 +150,7 @@ static const char *const reasons[] = {
 	[IO_UNIFIED_REASON_CTL_RANGE] =
 		"the BPF program wrote an offset outside the op's range: bound ctl->dev_offset",
 	[IO_UNIFIED_REASON_CTL_INDEX] =
-		"the BPF program chose an attachment that is not there: bound ctl->storage",
+		"the BPF program chose an attachment that is not there: bound ctl->storage and ctl->net",
 	[IO_UNIFIED_REASON_CTL_LEN] =
 		"the BPF program wrote an impossible length: ctl->len may only shrink",
 	[IO_UNIFIED_REASON_CTL_META] =
@@ -165,6 +175,7 @@ static const char *const paths[] = {
 	[IO_UNIFIED_PATH_XSK_ZC] = "xsk-zerocopy",
 	[IO_UNIFIED_PATH_XSK_COPY] = "xsk-copy",
 	[IO_UNIFIED_PATH_RX_HANDLER] = "rx-handler",
+	[IO_UNIFIED_PATH_SEND_ONLY] = "send-only",
 };
 
 static const char *const stats[] = {
@@ -193,6 +204,10 @@ static const char *const stats[] = {
 	[IO_UNIFIED_STAT_BPF_RUNS] = "bpf_runs",
 	[IO_UNIFIED_STAT_SQ_STALLED] = "sq_stalled",
 	[IO_UNIFIED_STAT_HOPS] = "hops",
+	[IO_UNIFIED_STAT_TX_PACKETS] = "tx_packets",
+	[IO_UNIFIED_STAT_TX_BYTES] = "tx_bytes",
+	[IO_UNIFIED_STAT_TX_COPIED_BYTES] = "tx_copied_bytes",
+	[IO_UNIFIED_STAT_TX_DROPPED] = "tx_dropped",
 };
 
 /* by bit */
@@ -212,6 +227,7 @@ static const char *const features[] = {
 	"chain",
 	"file",
 	"kfuncs",
+	"tx",
 };
 
 static const char *const memories[] = {

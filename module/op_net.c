@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Ops: the network stages, to receive and to send */
+#include "bpf.h"
+#include "op.h"
+#include "pool.h"
+#include "trace.h"
+
+/* ---------------------------------------------------------------- receive */
+
+static void iou_op_received(struct iou_rx_owner *o, struct iou_netq *q,
+			    const struct iou_rx_pkt *pkt)
+{
+	struct iou_op *op = container_of(o, struct iou_op, rx);
+
+	iou_waiter_del(&op->waiter);
+	op->done |= IO_UNIFIED_OP_NETWORK;
+	op->addr = pkt->addr;
+	op->len = pkt->len;
+	op->orig_len = pkt->orig_len;
+	op->tstamp = pkt->tstamp;
+	if (pkt->copied)
+		op->flags |= IO_UNIFIED_CQE_COPIED;
+	if (pkt->len < pkt->orig_len)
+		op->flags |= IO_UNIFIED_CQE_TRUNC;
+	trace_io_unified_stage(op->r, &op->d, IO_UNIFIED_OP_NETWORK, op->addr,
+			       op->len);
+	iou_op_process_packet(op);
+}
+
+static void iou_op_rx_failed(struct iou_rx_owner *o, struct iou_netq *q,
+			     u32 frame, int error, u16 reason)
+{
+	struct iou_op *op = container_of(o, struct iou_op, rx);
+
+	iou_waiter_del(&op->waiter);
+	iou_op_fail(op, error, reason);
+}
+
+static bool iou_op_take(struct iou_waiter *w)
+{
+	struct iou_op *op = container_of(w, struct iou_op, waiter);
+
+	return iou_net_recall(op->nq, op->frame, &op->rx);
+}
+
+static void iou_op_canceled(struct iou_waiter *w, int error, u16 reason)
+{
+	iou_op_fail(container_of(w, struct iou_op, waiter), error, reason);
+}
+
+static int iou_op_post(struct iou_waiter *w, u16 *reason)
+{
+	struct iou_op *op = container_of(w, struct iou_op, waiter);
+
+	return iou_net_post(op->nq, op->frame, &op->rx, reason);
+}
+
+int iou_op_start_rx(struct iou_op *op)
+{
+	struct iou_netq *nq = op->nq;
+	struct iou_waiter *w = &op->waiter;
+	u16 reason = IO_UNIFIED_REASON_NONE;
+	int ret;
+
+	INIT_LIST_HEAD(&w->node);
+	op->rx.received = iou_op_received;
+	op->rx.failed = iou_op_rx_failed;
+	op->frame = (op->d.addr - op->r->data_off) >> op->r->frame_shift;
+	w->cmd = op->cmd;
+	w->many = op->burst;
+	w->region = op->r;
+	w->atts[0] = &nq->att;
+	w->atts[1] = op->st ? &op->st->att : NULL;
+	w->atts[2] = op->prog ? &op->prog->att : NULL;
+	w->atts[3] = op->tq ? &op->tq->att : NULL;
+	w->user_data = op->d.user_data;
+	w->uses = NULL;
+	w->take = iou_op_take;
+	w->canceled = iou_op_canceled;
+
+	/* Once it is posted a packet may end the op, and the queue with it. */
+	percpu_ref_get(&nq->att.refs);
+	ret = iou_waiter_add(w, iou_op_post, &reason);
+	if (!ret)
+		iou_net_kick(nq);
+	else
+		op->reason = reason;
+	iou_att_put(&nq->att);
+	return ret;
+}
+
+/* ------------------------------------------------------------------- send */
+
+static void iou_op_tx_free(struct iou_tx *tx)
+{
+	iou_pool_put(container_of(tx, struct iou_op, tx));
+}
+
+static void iou_op_sent(struct iou_tx *tx)
+{
+	struct iou_op *op = container_of(tx, struct iou_op, tx);
+
+	if (unlikely(tx->lent)) {
+		/* It comes back when the pool may be gone. */
+		op->pool = NULL;
+		op->lent = true;
+	}
+	if (tx->error) {
+		iou_op_fail(op, tx->error, tx->reason);
+		return;
+	}
+	op->done |= IO_UNIFIED_OP_NETWORK;
+	op->flags |= IO_UNIFIED_CQE_SENT;
+	if (tx->copied)
+		op->flags |= IO_UNIFIED_CQE_COPIED;
+	iou_op_complete(op, 0);
+}
+
+void iou_op_send(struct iou_op *op)
+{
+	struct iou_tx *tx = &op->tx;
+
+	trace_io_unified_stage(op->r, &op->d, IO_UNIFIED_OP_NETWORK, op->addr,
+			       op->len);
+	tx->q = op->tq;
+	tx->addr = op->addr;
+	tx->len = op->len;
+	tx->sent = iou_op_sent;
+	tx->free = iou_op_tx_free;
+	iou_tx_send(tx);
+}
