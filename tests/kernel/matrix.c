@@ -367,6 +367,56 @@ static void packets(void)
 	t_link_close(&l);
 }
 
+static void sends(void)
+{
+	static const struct t_way way = { "veth" };
+	const u32 combos[] = {
+		IO_UNIFIED_OP_NETWORK,
+		IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF,
+		IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
+		IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME,
+	};
+	struct io_unified_desc d;
+	u8 want[512], got[1024];
+	struct t_link l;
+	struct t_res res;
+	int net, sock, j;
+	u32 i;
+
+	t_link_open(&l, &way, 1500);
+	net = t_attach_tx(&r, l.tx);
+	sock = t_listen(l.rx, false);
+	for (i = 0; i < ARRAY_SIZE(combos); i++) {
+		d = op(combos[i], IO_UNIFIED_F_TX, t_frame(&r, 24),
+		       sizeof(want), 0);
+		d.net_tx = net;
+		t_packet(want, sizeof(want), 78 + i);
+		if (combos[i] & IO_UNIFIED_OP_NVME) {
+			d.flags |= IO_UNIFIED_F_READ;
+			d.dev_offset = where;
+			t_disk_write(&disk, want, sizeof(want), where);
+			memset(t_ptr(&r, d.addr), 0, sizeof(want));
+		} else {
+			memcpy(t_ptr(&r, d.addr), want, sizeof(want));
+		}
+		res = run(d);
+		if (how->ring_flags & IORING_SETUP_IOPOLL) {
+			is(res, -EOPNOTSUPP, "a packet on a polled ring");
+			CHECK_EQ(res.reason, IO_UNIFIED_REASON_IOPOLL);
+			continue;
+		}
+		is(res, sizeof(want), "send");
+		memset(t_ptr(&r, d.addr), 0xee, sizeof(want));
+		for (j = 0; j < 32 && (combos[i] & IO_UNIFIED_OP_BPF); j++)
+			want[j] = ~want[j];
+		CHECK_EQ(t_receive(sock, got, sizeof(got), 5000), sizeof(want),
+			 "combination %u", i);
+		CHECK(!memcmp(got, want, sizeof(want)), "combination %u", i);
+	}
+	close(sock);
+	t_link_close(&l);
+}
+
 static void all(void)
 {
 	set_up();
@@ -374,6 +424,7 @@ static void all(void)
 	commands();
 	programs();
 	packets();
+	sends();
 	tear_down();
 }
 

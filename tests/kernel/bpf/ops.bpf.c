@@ -109,6 +109,20 @@ int set(struct xdp_md *ctx)
 	return c->verdict;
 }
 
+/* Sends it to the network attachment of the number in storage. */
+SEC("xdp")
+int choose_net(struct xdp_md *ctx)
+{
+	struct io_unified_bpf_ctl *ctl = ctl_of(ctx);
+	struct ops_config *c = get_config();
+
+	note(ctx);
+	if (!ctl || !c)
+		return XDP_ABORTED;
+	ctl->net = c->storage;
+	return c->verdict;
+}
+
 SEC("xdp")
 int tail(struct xdp_md *ctx)
 {

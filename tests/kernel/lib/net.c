@@ -7,6 +7,7 @@
 #include <linux/veth.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -286,4 +287,52 @@ void t_send(struct t_link *l, u32 len, u32 seq)
 
 	t_packet(buf, len, seq);
 	t_send_raw(l, buf, len);
+}
+
+int t_listen(const char *ifname, bool outgoing)
+{
+	struct packet_mreq mr = { .mr_type = PACKET_MR_PROMISC };
+	struct sockaddr_ll addr = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = if_nametoindex(ifname),
+	};
+	int sock = socket(AF_PACKET, SOCK_RAW, 0);
+	int room = 64 << 20, ignore = !outgoing;
+
+	REQUIRE(sock >= 0);
+	REQUIRE(!setsockopt(sock, SOL_SOCKET, SO_RCVBUFFORCE, &room,
+			    sizeof(room)));
+	REQUIRE(!setsockopt(sock, SOL_PACKET, PACKET_IGNORE_OUTGOING, &ignore,
+			    sizeof(ignore)));
+	REQUIRE(!bind(sock, (struct sockaddr *)&addr, sizeof(addr)), "%s",
+		ifname);
+	mr.mr_ifindex = addr.sll_ifindex;
+	REQUIRE(!setsockopt(sock, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mr,
+			    sizeof(mr)));
+	/* A driver may tell its NIC later. */
+	t_sleep_ms(200);
+	return sock;
+}
+
+int t_receive(int sock, void *buf, u32 len, int ms)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	if (poll(&p, 1, ms) != 1)
+		return -1;
+	return recv(sock, buf, len, MSG_DONTWAIT);
+}
+
+int t_attach_tx(struct t_region *r, const char *ifname)
+{
+	struct io_unified_attach a = {
+		.kind = IO_UNIFIED_KIND_NETDEV,
+		.flags = IO_UNIFIED_ATTACH_SEND_ONLY,
+		.ifindex = if_nametoindex(ifname),
+	};
+
+	REQUIRE_EQ(t_attach(r, &a), 0, "%s: reason %u", ifname, a.reason);
+	CHECK_EQ(a.path, IO_UNIFIED_PATH_SEND_ONLY);
+	return a.index;
 }

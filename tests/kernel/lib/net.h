@@ -43,4 +43,11 @@ u32 t_packet_seq(const u8 *buf);
 void t_send(struct t_link *l, u32 len, u32 seq);
 void t_send_raw(struct t_link *l, const void *buf, u32 len);
 
+/* A packet socket on an interface; with what leaves it, too, if @outgoing. */
+int t_listen(const char *ifname, bool outgoing);
+/* The next packet's length, or -1: none within the time. */
+int t_receive(int sock, void *buf, u32 len, int ms);
+/* Attaches @ifname to be sent to only, or fails the case; returns its index. */
+int t_attach_tx(struct t_region *r, const char *ifname);
+
 #endif /* IOU_TEST_NET_H */

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How sends end that do not get through: the link, the device, the attachment,
+ * the region, the process goes
+ *
+ * A VLAN device hands packets to a lower device whose queueing discipline keeps
+ * them for as long as we say. So they are in flight, and nobody copied them.
+ */
+#include <net/if.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/leak.h"
+#include "lib/net.h"
+
+enum { N = 32, LEN = 1200 };
+
+static struct t_region r;
+static struct t_link l;
+static int net, peer;
+static const struct t_way veth = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
+
+static void delay(int ms)
+{
+	REQUIRE(!t_sh("tc qdisc replace dev iout1 root netem delay %dms limit 100000",
+		      ms),
+		"no netem");
+}
+
+static void wait_carrier(bool there)
+{
+	u64 end = t_now_ms() + 5000;
+	char *text;
+	bool is;
+
+	do {
+		text = t_read_file("/sys/class/net/ioutv/carrier");
+		is = atoi(text);
+		free(text);
+		t_sleep_ms(10);
+	} while (is != there && t_now_ms() < end);
+	REQUIRE_EQ(is, there);
+}
+
+static void vlan(void)
+{
+	REQUIRE(!t_sh("ip link add link iout1 name ioutv type vlan id 7"));
+	t_write_file("/proc/sys/net/ipv6/conf/ioutv/disable_ipv6", "1");
+	REQUIRE(!t_sh("ip link set ioutv up arp off"));
+	wait_carrier(true);
+}
+
+static void set_up(int ms)
+{
+	t_link_open(&l, &veth, 1500);
+	t_sh("ip link del ioutv 2>/dev/null");
+	delay(ms);
+	vlan();
+	t_region_open(&r, NULL);
+	net = t_attach_tx(&r, "ioutv");
+	peer = t_listen(l.rx, false);
+}
+
+static void tear_down(void)
+{
+	close(peer);
+	t_sh("ip link del ioutv 2>/dev/null; tc qdisc del dev iout1 root 2>/dev/null");
+	t_link_close(&l);
+}
+
+static struct io_unified_desc tx_desc(u32 i)
+{
+	return (struct io_unified_desc){
+		.user_data = i,
+		.ops = IO_UNIFIED_OP_NETWORK,
+		.flags = IO_UNIFIED_F_TX,
+		.net_tx = net,
+		.addr = t_frame(&r, i) + 100,
+		.len = LEN,
+	};
+}
+
+static void start(void)
+{
+	struct io_unified_desc d;
+	u32 i;
+
+	for (i = 0; i < N; i++) {
+		d = tx_desc(i);
+		t_packet(t_ptr(&r, d.addr), LEN, i);
+		t_queue(&r, &d);
+	}
+	t_submit(&r);
+}
+
+static void all_end(int error, u16 reason, int ms)
+{
+	u64 end = t_now_ms() + ms;
+	struct t_res res;
+	int i;
+
+	for (i = 0; i < N; i++) {
+		REQUIRE(t_reap(&r, &res, ms), "%d of %d", i, N);
+		CHECK_EQ(res.res, error ? -error : LEN);
+		CHECK_EQ(res.reason, reason);
+	}
+	CHECK(t_now_ms() < end, "it took too long");
+	CHECK(!t_reap(&r, &res, 20), "one too many");
+}
+
+/* What was given up still leaves, and its memory was nobody else's. */
+static void all_arrive(bool intact)
+{
+	u8 buf[2048];
+	int i, n;
+
+	for (i = 0; i < N; i++) {
+		n = t_receive(peer, buf, sizeof(buf), 10000);
+		REQUIRE(n >= LEN, "%d of %d", i, N);
+		/* The tag may be in the packet or aside. */
+		if (n == LEN + 4)
+			memmove(buf + 4, buf, 12);
+		if (intact)
+			CHECK(t_is_packet(buf + (n - LEN), LEN, i), "%d", i);
+	}
+}
+
+static void refused_now(int error, u16 reason)
+{
+	struct io_unified_desc d = tx_desc(0);
+	struct t_res res = t_op(&r, &d);
+
+	CHECK_EQ(res.res, -error);
+	CHECK_EQ(res.reason, reason);
+}
+
+static void sends_now(void)
+{
+	struct io_unified_desc d = tx_desc(0);
+	struct t_res res = t_op(&r, &d);
+
+	CHECK_EQ(res.res, LEN, "reason %u", res.reason);
+}
+
+static void down(void)
+{
+	int refs;
+
+	set_up(2000);
+	refs = t_refcount();
+	start();
+	t_link_up("ioutv", false);
+	all_end(ENETDOWN, IO_UNIFIED_REASON_NET_DOWN, 1500);
+	CHECK(t_refcount() > refs, "packets are still out there");
+	refused_now(ENETDOWN, IO_UNIFIED_REASON_NET_DOWN);
+	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_NETDEV, net,
+			IO_UNIFIED_STAT_TX_DROPPED),
+		 N + 1);
+	all_arrive(true);
+	t_refcount_wait(refs);
+	delay(1);
+	t_link_up("ioutv", true);
+	wait_carrier(true);
+	sends_now();
+	t_region_close(&r);
+	tear_down();
+}
+
+static void carrier(void)
+{
+	set_up(1);
+	sends_now();
+	t_link_up(l.rx, false);
+	wait_carrier(false);
+	refused_now(ENETDOWN, IO_UNIFIED_REASON_NO_CARRIER);
+	t_link_up(l.rx, true);
+	wait_carrier(true);
+	sends_now();
+	t_region_close(&r);
+	tear_down();
+}
+
+static void deleted(void)
+{
+	u64 from;
+
+	set_up(3000);
+	start();
+	from = t_now_ms();
+	REQUIRE(!t_sh("ip link del ioutv"));
+	CHECK(t_now_ms() - from < 2500, "deleting it took %llu ms",
+	      (unsigned long long)(t_now_ms() - from));
+	all_end(ENODEV, IO_UNIFIED_REASON_NET_GONE, 2000);
+	refused_now(ENODEV, IO_UNIFIED_REASON_NET_GONE);
+	t_region_close(&r);
+	all_arrive(true);
+	tear_down();
+}
+
+/* With the lower device, whose queue is thrown away. */
+static void all_deleted(void)
+{
+	struct t_res res;
+	u64 from;
+	int i;
+
+	set_up(10000);
+	start();
+	from = t_now_ms();
+	t_veth_del();
+	CHECK(t_now_ms() - from < 5000);
+	for (i = 0; i < N; i++) {
+		REQUIRE(t_reap(&r, &res, 2000), "%d of %d", i, N);
+		CHECK(res.res == -ENODEV || res.res == -ENETDOWN ||
+			      res.res == LEN,
+		      "%d, reason %u", res.res, res.reason);
+	}
+	refused_now(ENODEV, IO_UNIFIED_REASON_NET_GONE);
+	t_region_close(&r);
+	close(peer);
+	t_refcount_wait(0);
+}
+
+static void detached(void)
+{
+	u64 from;
+
+	set_up(3000);
+	start();
+	from = t_now_ms();
+	REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_NETDEV, net), 0);
+	CHECK(t_now_ms() - from >= 900, "what is in flight is waited for");
+	all_end(ECANCELED, IO_UNIFIED_REASON_GONE, 2000);
+	refused_now(ENOENT, IO_UNIFIED_REASON_INDEX);
+	all_arrive(true);
+	/* And again, where it has the time to end. */
+	delay(100);
+	net = t_attach_tx(&r, "ioutv");
+	start();
+	REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_NETDEV, net), 0);
+	all_end(0, 0, 1000);
+	t_region_close(&r);
+	t_refcount_wait(0);
+	tear_down();
+}
+
+static void unregistered(void)
+{
+	set_up(3000);
+	start();
+	REQUIRE(!ioctl(r.fd, IO_UNIFIED_UNREGISTER_REGION));
+	all_end(ECANCELED, IO_UNIFIED_REASON_GONE, 2000);
+	t_region_gone(&r);
+	/* The pages are what the packets hold. */
+	all_arrive(true);
+	t_refcount_wait(0);
+	tear_down();
+}
+
+static void timed_out(void)
+{
+	u64 from;
+
+	set_up(9000);
+	start();
+	from = t_now_ms();
+	all_end(ETIMEDOUT, IO_UNIFIED_REASON_TX_TIMEOUT, 8000);
+	CHECK(t_now_ms() - from >= 4500);
+	/* Sent with what is there by then. */
+	memset(t_ptr(&r, t_frame(&r, 0)), 0, N * r.frame_size);
+	all_arrive(false);
+	t_region_close(&r);
+	t_refcount_wait(0);
+	tear_down();
+}
+
+/* The end of a process that has sends in flight, in every form. */
+static void process(int how)
+{
+	u64 until = t_now_ms() + 20000;
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		t_region_open(&r, NULL);
+		net = t_attach_tx(&r, "ioutv");
+		start();
+		if (how == 0)
+			pause();
+		else if (how == 1)
+			execl("/bin/true", "true", NULL);
+		else if (how == 2) {
+			close(r.fd);
+			io_uring_queue_exit(&r.ring);
+		}
+		_exit(0);
+	}
+	if (how == 0) {
+		usleep(20000 + rand() % 50000);
+		kill(pid, SIGKILL);
+	}
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		REQUIRE(t_now_ms() < until, "it does not die");
+		usleep(1000);
+	}
+	CHECK(how == 0 ? WIFSIGNALED(status) : WIFEXITED(status));
+}
+
+static void processes(int how)
+{
+	/* Fewer, and a leak would be lost in what memory does by itself. */
+	enum { WARM_UP = 12, ROUNDS = 100 };
+	struct t_leak before;
+	int i;
+
+	set_up(40);
+	t_region_close(&r);
+	close(peer);
+	for (i = 0; i < WARM_UP; i++)
+		process(how);
+	t_refcount_wait(0);
+	t_leak_start(&before);
+	for (i = 0; i < ROUNDS; i++)
+		process(how);
+	t_refcount_wait(0);
+	t_leak_check(&before, ROUNDS);
+	/* And where they do not come back soon. */
+	delay(4000);
+	process(how);
+	t_refcount_wait(0);
+	peer = t_listen(l.rx, false);
+	tear_down();
+}
+
+static void killed(void)
+{
+	processes(0);
+}
+static void execed(void)
+{
+	processes(1);
+}
+static void closed(void)
+{
+	processes(2);
+}
+static void exited(void)
+{
+	processes(3);
+}
+
+/* Sends from one side, the link going up and down from the other. */
+static void flapping(void)
+{
+	enum { ROUNDS = 60 };
+	struct io_unified_desc d;
+	struct t_res res;
+	int round, i, sent = 0;
+
+	t_link_open(&l, &veth, 1500);
+	t_region_open(&r, NULL);
+	net = t_attach_tx(&r, l.tx);
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < N; i++) {
+			d = tx_desc(i);
+			t_packet(t_ptr(&r, d.addr), LEN, i);
+			t_queue(&r, &d);
+		}
+		t_submit(&r);
+		t_link_up(round & 2 ? l.rx : l.tx, round & 1);
+		for (i = 0; i < N; i++) {
+			REQUIRE(t_reap(&r, &res, 5000), "round %d", round);
+			CHECK(res.res == LEN || res.res == -ENETDOWN ||
+				      res.res == -ENOBUFS,
+			      "%d, reason %u", res.res, res.reason);
+			sent += res.res == LEN;
+		}
+	}
+	CHECK(sent);
+	t_link_up(l.rx, true);
+	t_link_up(l.tx, true);
+	t_region_close(&r);
+	t_link_close(&l);
+}
+
+static const struct t_case cases[] = {
+	{ "link down", down },
+	{ "no carrier", carrier },
+	{ "interface deleted", deleted },
+	{ "interface and what it stands on deleted", all_deleted },
+	{ "detach", detached },
+	{ "unregister", unregistered },
+	{ "the device keeps them", timed_out },
+	{ "kill -9", killed, 400 },
+	{ "exec", execed, 400 },
+	{ "fd and ring closed", closed, 400 },
+	{ "exit", exited, 400 },
+	{ "a link that comes and goes", flapping },
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(cases, ARRAY_SIZE(cases), argc, argv);
+}
