@@ -198,7 +198,7 @@ static int open_file(struct window *w, bool locked)
 int window_open_file(struct window *w, bool locked)
 {
 	struct stat st;
-	uint64_t room;
+	uint64_t room = 0;
 	int err;
 
 	err = open_file(w, locked);
