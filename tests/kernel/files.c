@@ -635,7 +635,7 @@ static void victim(int round, int ready)
 static void killed(void)
 {
 	int rounds = getenv("IOU_ROUNDS") ? atoi(getenv("IOU_ROUNDS")) : 24;
-	struct t_leak before, after;
+	struct t_leak before;
 	int i, pid, ready[2];
 	char c;
 
@@ -668,13 +668,7 @@ static void killed(void)
 	}
 	t_refcount_wait(0);
 	t_fs_end(&disk, setup->type);
-	/*
-	 * Free memory says nothing: file systems keep caches of their own. An op
-	 * that is left shows when the module unloads and its cache with it.
-	 */
-	t_leak_start(&after);
-	CHECK(after.pinned - before.pinned < rounds, "pages are pinned");
-	CHECK(after.files - before.files < rounds, "files are open");
+	t_leak_check(&before, rounds);
 }
 
 #define ON(name_, run_, secs_)                                           \
