@@ -710,12 +710,13 @@ int iou_op_start(struct iou_op *op, bool nowait)
 
 	trace_io_unified_submit(r, d);
 	iou_count(r->stats, IO_UNIFIED_STAT_OPS, 1);
-	if (unlikely(d->flags & IO_UNIFIED_F_RX)) {
-		ret = iou_op_start_rx(op);
-	} else if (unlikely(op->prog || op->tq) &&
-		   !(d->flags & IO_UNIFIED_F_READ)) {
+	if (unlikely(op->prog || op->tq) &&
+	    !(d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_RX))) {
 		iou_op_process(op, nowait);
 		return 0;
+	}
+	if (unlikely(d->flags & IO_UNIFIED_F_RX)) {
+		ret = iou_op_start_rx(op);
 	} else {
 		iou_op_prepare_io(op, d->addr, d->len);
 		ret = iou_storage_submit(&op->io, nowait);

@@ -3,23 +3,11 @@
 # A module without BTF, as it is built where vmlinux or pahole is missing: it
 # works, and programs have no kfuncs.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$(readlink -f "$0")")/../tap.sh"
 here=$(dirname "$(readlink -f "$0")")
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-
-count=0
-failed=0
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=$((failed + 1))
-	fi
-}
 
 strip_btf() {
 	local ko
@@ -37,8 +25,7 @@ first_case() { "$here/kfunc" "a program is loaded where it can be" | sed 's/^/# 
 bpf_op() { "$here/bpf_op" | sed 's/^/# /' && [ "${PIPESTATUS[0]}" = 0 ]; }
 
 if ! line features; then
-	echo "no BTF of the module to leave away"
-	exit 77
+	skip_all "no BTF of the module to leave away"
 fi
 ok "BTF is left away" strip_btf
 ok "the module unloads" rmmod io_unified
@@ -50,5 +37,4 @@ ok "others run" bpf_op
 ok "it unloads" rmmod io_unified
 ok "the one with BTF loads" modprobe io_unified
 ok "kfuncs are there" line features
-echo "1..$count"
-[ $failed = 0 ]
+done_testing

@@ -5,28 +5,15 @@
 # file system was unmounted, and the file has no byte more than the recording.
 # shellcheck disable=SC2016 # what eval runs is quoted on purpose
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$(readlink -f "$0")")/../tap.sh"
 
 iou=${IOU:-iou}
-count=0
-failed=0
-
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=$((failed + 1))
-	fi
-}
 
 drives=(/dev/nvme?n1)
 dev=${drives[0]}
 if [ ! -b "$dev" ]; then
-	echo "no NVMe drive"
-	exit 77
+	skip_all "no NVMe drive"
 fi
 
 dir=$(mktemp -d)
@@ -157,5 +144,4 @@ for fs in ext4 xfs; do
 	ok "$fs: no space left: and it is what was sent" same "$n"
 	umount "$mnt"
 done
-echo "1..$count"
-[ "$failed" = 0 ]
+done_testing

@@ -4,28 +4,13 @@
 # native multipath and without: ops, and what becomes of them when the connection
 # goes, comes back, or does not. A memory-backed null_blk is at the other end.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$(readlink -f "$0")")/../tap.sh"
 
 here=$(dirname "$(readlink -f "$0")")
 nqn=iou-remote
 null=/sys/kernel/config/nullb/iour
 nvmet=/sys/kernel/config/nvmet
-count=0
-failed=0
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=$((failed + 1))
-	fi
-}
-skip() {
-	count=$((count + 1))
-	echo "ok $count - $1 # SKIP $2"
-}
 
 # until_true SECONDS COMMAND...
 until_true() {
@@ -249,5 +234,4 @@ for m in Y N; do
 		skip "loop, multipath $m" "no nvme-loop in this kernel"
 	fi
 done
-echo "1..$count"
-[ $failed = 0 ]
+done_testing
