@@ -635,7 +635,7 @@ static void victim(int round, int ready)
 static void killed(void)
 {
 	int rounds = getenv("IOU_ROUNDS") ? atoi(getenv("IOU_ROUNDS")) : 24;
-	struct t_leak before;
+	struct t_leak before = { 0 };
 	int i, pid, ready[2];
 	char c;
 
