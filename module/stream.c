@@ -319,11 +319,12 @@ static void iou_stream_finish(struct iou_stream *s)
 	iou_stream_free(s);
 	if (!cmd)
 		return;
-	if (burst)
+	if (burst) {
 		iou_uring_burst_put(cmd);
-	else
+	} else {
 		iou_uring_set_result(cmd, res, res2);
-	iou_uring_complete(cmd);
+		iou_uring_complete(cmd);
+	}
 }
 
 static bool iou_stream_over(struct iou_stream *s)

@@ -586,6 +586,65 @@ static void disabled(void)
 	t_write_file("/proc/sys/kernel/io_uring_disabled", "0");
 }
 
+/* A command that waits for a stream, too, ends once, and not before it. */
+static void stream_in_batch(void)
+{
+	static const struct t_way way = { "veth",
+					  IO_UNIFIED_ATTACH_RX_HANDLER };
+	struct io_unified_stream *p;
+	struct io_unified_desc d;
+	struct io_unified_cqe cqe;
+	struct t_link l;
+	struct t_res res;
+	int i;
+
+	set_up(NULL);
+	t_link_open(&l, &way, 1500);
+	p = (void *)t_ptr(&r, t_frame(&r, 0));
+	memset(p, 0, sizeof(*p));
+	p->layout = IO_UNIFIED_LAYOUT_ALIGNED;
+	p->range_len = 1 << 20;
+	d = (struct io_unified_desc){
+		.user_data = 100,
+		.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
+		.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE |
+			 IO_UNIFIED_F_STREAM,
+		.net = t_link_attach(&r, &l, &way),
+		.storage = storage,
+		.addr = t_frame(&r, 64),
+		.len = 64 * 4096,
+		.dev_offset = 16 << 20,
+		.arg = t_frame(&r, 0),
+	};
+	REQUIRE(t_sq_put(&r, 0, &d));
+	d = io(IO_UNIFIED_F_READ, 1);
+	REQUIRE(t_sq_put(&r, 0, &d));
+	t_queue_ring(&r, &r.ring, 0, 0, 0, 7);
+	t_submit(&r);
+	REQUIRE(t_cq_of(&r, 0, &cqe, 5000));
+	CHECK_EQ(cqe.user_data, 1);
+	CHECK_EQ(cqe.res, LEN);
+	CHECK(!t_reap(&r, &res, 200), "ended before its stream");
+
+	d = (struct io_unified_desc){
+		.user_data = 101,
+		.flags = IO_UNIFIED_F_CANCEL,
+		.arg = 100,
+	};
+	REQUIRE(t_sq_put(&r, 0, &d));
+	t_queue_ring(&r, &r.ring, 0, 0, 0, 8);
+	t_submit(&r);
+	for (i = 0; i < 2; i++) {
+		REQUIRE(t_cq_of(&r, 0, &cqe, 5000));
+		CHECK_EQ(cqe.res, cqe.user_data == 101 ? 1 : -ECANCELED);
+		REQUIRE(t_reap(&r, &res, 5000));
+		CHECK_EQ(res.res, res.user_data == 7 ? 2 : 1);
+	}
+	CHECK(!t_reap(&r, &res, 100), "a command ended twice");
+	t_link_close(&l);
+	t_region_close(&r);
+}
+
 /* Ops in flight of nobody's command, and the region goes. */
 static void gone(void)
 {
@@ -646,6 +705,7 @@ static const struct t_case cases[] = {
 	{ "ENTER", enter },
 	{ "ENTER: packets, streams, cancel", enter_net },
 	{ "ENTER: io_uring is disabled", disabled },
+	{ "a stream in a batch", stream_in_batch },
 	{ "the region goes", gone },
 };
 
