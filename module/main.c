@@ -335,7 +335,7 @@ static void __exit iou_exit(void)
 	iou_net_exit();
 	iou_file_exit();
 	destroy_workqueue(iou_wq);
-	/* Percpu references and regions that are freed by RCU. */
+	/* Percpu references, regions, and what tx.c lent: they are freed by RCU. */
 	rcu_barrier();
 	iou_pool_exit();
 }

@@ -668,6 +668,4 @@ void iou_net_exit(void)
 {
 	unregister_netdevice_notifier(&iou_net_notifier);
 	destroy_workqueue(iou_net_wq);
-	/* Memory that was lent, see tx.c */
-	rcu_barrier();
 }

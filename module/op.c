@@ -24,7 +24,8 @@
 #include "uring.h"
 
 /* What a plain op does not set and yet looks at */
-static inline void iou_op_init(struct iou_op *op, struct iou_region *r)
+static inline void iou_op_init(struct iou_op *op, struct iou_region *r,
+			       bool poll)
 {
 	op->r = r;
 	op->cmd = NULL;
@@ -41,7 +42,7 @@ static inline void iou_op_init(struct iou_op *op, struct iou_region *r)
 	op->reason = IO_UNIFIED_REASON_NONE;
 	op->hops = 0;
 	op->burst = false;
-	op->poll = false;
+	op->poll = poll;
 	op->again = false;
 	op->fell_short = false;
 	op->retaken = false;
@@ -672,8 +673,7 @@ struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool,
 
 	if (unlikely(!op))
 		return NULL;
-	iou_op_init(op, r);
-	op->poll = poll;
+	iou_op_init(op, r, poll);
 	iou_read_shared(&op->d, shared, sizeof(op->d));
 	rcu_read_lock();
 	plain = iou_op_prepare_plain(op);
@@ -684,7 +684,7 @@ struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool,
 }
 
 struct iou_op *iou_op_new_plain(struct iou_region *r, struct iou_pool *pool,
-				const struct io_unified_desc *shared)
+				const struct io_unified_desc *shared, bool poll)
 {
 	struct iou_op *op;
 
@@ -694,7 +694,7 @@ struct iou_op *iou_op_new_plain(struct iou_region *r, struct iou_pool *pool,
 	op = iou_pool_try(pool);
 	if (unlikely(!op))
 		return NULL;
-	iou_op_init(op, r);
+	iou_op_init(op, r, poll);
 	iou_read_shared(&op->d, shared, sizeof(op->d));
 	if (likely(iou_op_prepare_plain(op)))
 		return op;

@@ -113,7 +113,8 @@ struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool,
  * the region is an RCU read-side section.
  */
 struct iou_op *iou_op_new_plain(struct iou_region *r, struct iou_pool *pool,
-				const struct io_unified_desc *shared);
+				const struct io_unified_desc *shared,
+				bool poll);
 /* One that was not started: as if it had never been. */
 void iou_op_drop(struct iou_op *op);
 

@@ -141,10 +141,8 @@ static int iou_uring_start(struct iou_op *op, struct io_uring_cmd *cmd,
 		return iou_uring_refuse(op, cmd, issue_flags, ret);
 	if (unlikely(op->d.flags & IO_UNIFIED_F_RX))
 		iou_uring_waits(cmd, issue_flags);
-	if (unlikely(issue_flags & IO_URING_F_IOPOLL) && op->st) {
-		op->poll = true;
+	if (unlikely(op->poll) && op->st)
 		iou_pdu(cmd)->polled = BIT_ULL(op->d.storage);
-	}
 
 	ret = iou_op_start(op, issue_flags & IO_URING_F_NONBLOCK);
 	if (unlikely(ret))
@@ -276,7 +274,8 @@ static struct iou_op *iou_uring_plain(struct iou_region *r,
 	    !(issue_flags & IO_URING_F_SQE128) ||
 	    (READ_ONCE(bytes->stream) | READ_ONCE(bytes->reserved)))
 		return NULL;
-	return iou_op_new_plain(r, &link->pool, &bytes->desc);
+	return iou_op_new_plain(r, &link->pool, &bytes->desc,
+				issue_flags & IO_URING_F_IOPOLL);
 }
 
 int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
