@@ -16,13 +16,6 @@
 static struct t_life life;
 static const struct t_way veth = { "veth", 0 };
 
-static int rounds(void)
-{
-	const char *text = getenv("IOU_ROUNDS");
-
-	return text ? atoi(text) : 200;
-}
-
 static void set_up(void)
 {
 	t_disk_nvme(&life.disk, 512, 0);
@@ -236,35 +229,35 @@ static void one_delete(int round)
 
 static void kill_9(void)
 {
-	repeat(one_kill, rounds());
+	repeat(one_kill, t_rounds());
 }
 static void exec_(void)
 {
-	repeat(one_exec, rounds());
+	repeat(one_exec, t_rounds());
 }
 static void exit_(void)
 {
-	repeat(one_exit, rounds() / 4);
+	repeat(one_exit, t_rounds() / 4);
 }
 static void unregister(void)
 {
-	repeat(one_unregister, rounds());
+	repeat(one_unregister, t_rounds());
 }
 static void close_(void)
 {
-	repeat(one_close, rounds() / 4);
+	repeat(one_close, t_rounds() / 4);
 }
 static void detach(void)
 {
-	repeat(one_detach, rounds());
+	repeat(one_detach, t_rounds());
 }
 static void down(void)
 {
-	repeat(one_down, rounds());
+	repeat(one_down, t_rounds());
 }
 static void delete (void)
 {
-	repeat(one_delete, rounds());
+	repeat(one_delete, t_rounds());
 }
 
 static void ring_close(void)
@@ -278,9 +271,9 @@ static void ring_close(void)
 	for (i = 0; i < 12; i++)
 		one_ring(i);
 	t_leak_start(&before);
-	for (i = 0; i < rounds(); i++)
+	for (i = 0; i < t_rounds(); i++)
 		one_ring(i);
-	t_leak_check(&before, rounds());
+	t_leak_check(&before, t_rounds());
 	one_ring(-1);
 	t_refcount_wait(refs);
 	t_traffic_stop();

@@ -14,13 +14,6 @@ static struct t_life life;
 static const struct t_way veth = { "veth", 0 };
 static char slot[64];
 
-static int rounds(void)
-{
-	const char *text = getenv("IOU_ROUNDS");
-
-	return text ? atoi(text) : 200;
-}
-
 /* .../0000:00:05.0/nvme/nvme1/nvme1n1 */
 static void find_slot(void)
 {
@@ -113,7 +106,7 @@ static void one(int round)
 static void removal(void)
 {
 	struct t_leak before;
-	int i, n = rounds(), refs;
+	int i, n = t_rounds(), refs;
 
 	t_disk_nvme(&life.disk, 4096, 0);
 	find_slot();

@@ -313,10 +313,9 @@ static void process(int how)
 
 static void processes(int how)
 {
-	/* Fewer, and a leak would be lost in what memory does by itself. */
-	enum { WARM_UP = 12, ROUNDS = 100 };
+	enum { WARM_UP = 12 };
 	struct t_leak before;
-	int i;
+	int i, rounds = t_rounds();
 
 	set_up(40);
 	t_region_close(&r);
@@ -325,10 +324,10 @@ static void processes(int how)
 		process(how);
 	t_refcount_wait(0);
 	t_leak_start(&before);
-	for (i = 0; i < ROUNDS; i++)
+	for (i = 0; i < rounds; i++)
 		process(how);
 	t_refcount_wait(0);
-	t_leak_check(&before, ROUNDS);
+	t_leak_check(&before, rounds);
 	/* And where they do not come back soon. */
 	delay(4000);
 	process(how);

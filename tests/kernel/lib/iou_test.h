@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "../../../uapi/linux/io_unified.h"
 
@@ -24,6 +25,13 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int32_t s32;
 typedef int64_t s64;
+
+#ifndef MFD_HUGE_2MB
+#define MFD_HUGE_2MB (21 << 26)
+#endif
+#ifndef MFD_HUGE_1GB
+#define MFD_HUGE_1GB (30 << 26)
+#endif
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define T_DEVICE "/dev/io_unified"
@@ -196,5 +204,9 @@ void t_write_file(const char *path, const char *text);
 /* Module parameters, features: true if the bit is there. */
 bool t_feature(u64 bit);
 void t_hugepages(unsigned int pages);
+/* The same of one of 1 GiB, which only the kernel command line can make. */
+void t_hugepage_1gb(void);
+/* How often what ends is to end: IOU_ROUNDS, or 200. */
+int t_rounds(void);
 
 #endif /* IOU_TEST_H */

@@ -8,10 +8,6 @@
 
 #include "iou_test.h"
 
-#ifndef MFD_HUGE_2MB
-#define MFD_HUGE_2MB (21 << 26)
-#endif
-
 int t_open(void)
 {
 	int fd = open(T_DEVICE, O_RDWR | O_CLOEXEC);

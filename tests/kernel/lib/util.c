@@ -129,3 +129,24 @@ void t_hugepages(unsigned int pages)
 	if (unused < pages)
 		t_skip("no %u free pages of 2 MiB", pages);
 }
+
+void t_hugepage_1gb(void)
+{
+	static const char path[] =
+		"/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages";
+	char *text;
+
+	if (access(path, R_OK))
+		t_skip("no pages of 1 GiB on this CPU");
+	text = t_read_file(path);
+	if (!atoi(text))
+		t_skip("no page of 1 GiB is free: hugepagesz=1G hugepages=1");
+	free(text);
+}
+
+int t_rounds(void)
+{
+	const char *text = getenv("IOU_ROUNDS");
+
+	return text ? atoi(text) : 200;
+}
