@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# TAP for shell: ok NAME COMMAND..., skip NAME WHY, skip_all WHY, done_testing
+# TAP for shell: ok NAME COMMAND..., skip NAME WHY, skip_all WHY, done_testing;
+# comment FILE [LINES];
+# and waiting: until_true SECONDS COMMAND..., until_records PID FILE
 
 tap_count=0
 tap_failed=0
@@ -24,6 +26,16 @@ skip() {
 	echo "ok $tap_count - $1 # SKIP $2"
 }
 
+# comment FILE [LINES]: a file's lines, or the first of them, as comments. No process
+# for it: under emulation each costs a quarter of a second.
+comment() {
+	local line n=${2:-1000}
+	while [ "$n" -gt 0 ] && { IFS= read -r line || [ -n "$line" ]; }; do
+		echo "# $line"
+		n=$((n - 1))
+	done <"$1"
+}
+
 skip_all() {
 	echo "$*"
 	exit 77
@@ -34,4 +46,25 @@ done_testing() {
 	echo "# $((tap_count - tap_failed - tap_skipped)) passed," \
 		"$tap_failed failed, $tap_skipped skipped"
 	[ "$tap_failed" -eq 0 ]
+}
+
+# until_true SECONDS COMMAND...: fails when the time is up
+until_true() {
+	local end=$((SECONDS + $1 * ${IO_UNIFIED_TIMEOUT_SCALE:-1}))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+# until_records PID FILE: until that iou record says in FILE that it does; fails
+# when it has ended, or within half a minute does not
+until_records() {
+	local n=0
+	until grep -q '^recording' "$2" 2>/dev/null; do
+		n=$((n + 1))
+		kill -0 "$1" 2>/dev/null && [ $n -lt 150 ] || return 1
+		sleep 0.2
+	done
 }

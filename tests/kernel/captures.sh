@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Real captures of every protocol, sent by tcpreplay, recorded by iou record,
+# Real captures of every protocol, replayed, recorded by iou record,
 # read back by iou cat: the same packets, byte for byte, in order. Over veth and
 # over a NIC, to an NVMe drive, without and with filters and programs.
 set -u
@@ -13,7 +13,7 @@ bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
 mtu=3490		# the largest that XDP allows on a veth
 
 [ -d "$captures" ] || skip_all "no captures in $captures"
-for need in tcpreplay tcpdump capinfos tshark jq; do
+for need in tcpdump capinfos tshark jq; do
 	command -v $need >/dev/null || skip_all "$need is not installed"
 done
 drive=
@@ -31,7 +31,7 @@ told() {
 	local status=0 lines=5
 	"$@" >"$dir/said" 2>&1 || status=$?
 	[ $status = 0 ] || lines=40
-	sed 's/^/# /' "$dir/said" | head -n $lines
+	comment "$dir/said" $lines
 	return $status
 }
 
@@ -45,40 +45,20 @@ links_up() {
 	done
 }
 
-lost_by_link() { cat "/sys/class/net/$tx/statistics/tx_dropped"; }
-
-# record_once OPTION...: records $sent, which is sent on $tx, received on $rx.
-record_once() {
-	local pid n=0
+# record OPTION...: records $sent, which is sent on $tx, received on $rx.
+record() {
+	local pid
 	iou record --net "$rx" --promisc --force --json --memory 64M "$@" \
 		>"$dir/json" 2>"$dir/err" &
 	pid=$!
-	until grep -q '^recording' "$dir/err"; do
-		n=$((n + 1))
-		if ! kill -0 $pid 2>/dev/null || [ $n -ge 150 ]; then
-			cat "$dir/err"
-			return 1
-		fi
-		sleep 0.2
-	done
-	tcpreplay -q -i "$tx" --pps "$pps" "$sent" >"$dir/replay" 2>&1 ||
-		{ cat "$dir/replay"; return 1; }
+	if ! until_records $pid "$dir/err"; then
+		cat "$dir/err"
+		return 1
+	fi
+	"$here/replay" "$tx" "$rx" "$sent" || return 1
 	sleep 0.5
 	kill -INT $pid
 	wait $pid || { cat "$dir/err"; return 1; }
-}
-
-# record OPTION...: once more, and slower, if the link itself lost packets: the
-# ring of a veth holds 256, and an emulated CPU may stall.
-record() {
-	local before lost
-	for pps in 3000 1500 600; do
-		before=$(lost_by_link)
-		record_once "$@" || return 1
-		lost=$(($(lost_by_link) - before))
-		[ $lost != 0 ] || break
-		echo "$tx lost $lost packets at $pps a second"
-	done
 	grep -E '^(net|drive|memory)' "$dir/err"
 	jq -e ".received == $packets and .dropped.total == 0" "$dir/json" >/dev/null ||
 		{ jq -c . "$dir/json"; return 1; }
@@ -128,7 +108,7 @@ recorded() {
 	check "$what: read back" back "$drive"
 	check "$what: same bytes, same order" "$here/capcmp" "$expected" "$dir/got0"
 	case $what in
-	veth | NIC | *five_tuple)
+	veth | NIC)
 		check "$what: capinfos and tshark" readable "$dir/got0" "$(packets_of "$expected")" ;;
 	*)
 		check "$what: capinfos" counted "$dir/got0" "$(packets_of "$expected")" ;;

@@ -7,51 +7,14 @@
 
 #include "lib/disk.h"
 
-#ifndef MFD_HUGE_1GB
-#define MFD_HUGE_1GB (30 << 26)
-#endif
-#ifndef MFD_HUGE_2MB
-#define MFD_HUGE_2MB (21 << 26)
-#endif
-
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
-#define HUGE_1GB "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages"
 
 enum { LEN = 128 << 10 };
 static const u64 where = 700 * MIB;
 
 static struct t_region r;
 static struct t_disk disk;
-
-static void need_1gb_page(void)
-{
-	char *text;
-
-	if (access(HUGE_1GB, R_OK))
-		t_skip("no pages of 1 GiB on this CPU");
-	text = t_read_file(HUGE_1GB);
-	if (!atoi(text))
-		t_skip("no page of 1 GiB is free: hugepagesz=1G hugepages=1");
-	free(text);
-}
-
-/* There and back from @addr, the drive read another way in between. */
-static void there_and_back(int storage, u64 addr, u64 seed)
-{
-	u8 *buf = malloc(LEN), *p = t_ptr(&r, addr);
-
-	t_fill(p, LEN, seed);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, addr, LEN, where).res,
-		 LEN);
-	t_disk_read(&disk, buf, LEN, where);
-	CHECK(t_filled(buf, LEN, seed), "on the drive");
-	memset(p, 0, LEN);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_READ, storage, addr, LEN, where).res,
-		 LEN);
-	CHECK(t_filled(p, LEN, seed), "read back");
-	free(buf);
-}
 
 static u64 cpu_ms(void)
 {
@@ -103,8 +66,10 @@ static u64 register_once(u64 size, u64 page, bool use)
 	CHECK_EQ(r.reg.chunk_size, 2 * MIB);
 	if (use) {
 		storage = t_attach_storage(&r, disk.path, 0);
-		there_and_back(storage, size - LEN, 7);
-		there_and_back(storage, size / 2 - 4096, 8);
+		t_disk_round_trip(&r, &disk, storage, size - LEN, LEN, where,
+				  7);
+		t_disk_round_trip(&r, &disk, storage, size / 2 - 4096, LEN,
+				  where, 8);
 	}
 	start = cpu_ms();
 	t_region_close(&r);
@@ -127,7 +92,7 @@ static void large(void)
 	free(text);
 	t_disk_nvme(&disk, 512, 0);
 	if (page == GIB)
-		need_1gb_page();
+		t_hugepage_1gb();
 	else
 		t_hugepages(1);
 	register_once(GIB, page, false);

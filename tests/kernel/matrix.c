@@ -306,16 +306,18 @@ static void programs(void)
 	free(buf);
 }
 
+/* What goes together with a packet, in and out */
+static const u32 combos[] = {
+	IO_UNIFIED_OP_NETWORK,
+	IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF,
+	IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
+	IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME,
+};
+
 static void packets(void)
 {
 	static const struct t_way way = { "veth",
 					  IO_UNIFIED_ATTACH_RX_HANDLER };
-	const u32 combos[] = {
-		IO_UNIFIED_OP_NETWORK,
-		IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF,
-		IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
-		IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME,
-	};
 	struct io_unified_desc d;
 	struct io_unified_cqe cqe;
 	u8 want[600], got[1024];
@@ -370,12 +372,6 @@ static void packets(void)
 static void sends(void)
 {
 	static const struct t_way way = { "veth" };
-	const u32 combos[] = {
-		IO_UNIFIED_OP_NETWORK,
-		IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF,
-		IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
-		IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME,
-	};
 	struct io_unified_desc d;
 	u8 want[512], got[1024];
 	struct t_link l;

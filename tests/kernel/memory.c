@@ -18,34 +18,14 @@
 #include "lib/disk.h"
 #include "lib/sq.h"
 
-#ifndef MFD_HUGE_1GB
-#define MFD_HUGE_1GB (30 << 26)
-#endif
-#ifndef MFD_HUGE_2MB
-#define MFD_HUGE_2MB (21 << 26)
-#endif
-
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
-#define HUGE_1GB "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages"
 
 enum { LEN = 128 << 10, NOBODY = 65534 };
 static const u64 where = 700 * MIB;
 
 static struct t_region r;
 static struct t_disk disk;
-
-static void need_1gb_page(void)
-{
-	char *text;
-
-	if (access(HUGE_1GB, R_OK))
-		t_skip("no pages of 1 GiB on this CPU");
-	text = t_read_file(HUGE_1GB);
-	if (!atoi(text))
-		t_skip("no page of 1 GiB is free: hugepagesz=1G hugepages=1");
-	free(text);
-}
 
 static void *map_memfd(u64 size, unsigned int flags)
 {
@@ -72,23 +52,6 @@ static void *map_anon(u64 size, int advice)
 	return p;
 }
 
-/* There and back from @addr, the drive read another way in between. */
-static void there_and_back(int storage, u64 addr, u64 seed)
-{
-	u8 *buf = malloc(LEN), *p = t_ptr(&r, addr);
-
-	t_fill(p, LEN, seed);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_WRITE, storage, addr, LEN, where).res,
-		 LEN);
-	t_disk_read(&disk, buf, LEN, where);
-	CHECK(t_filled(buf, LEN, seed), "on the drive");
-	memset(p, 0, LEN);
-	CHECK_EQ(t_io(&r, IO_UNIFIED_F_READ, storage, addr, LEN, where).res,
-		 LEN);
-	CHECK(t_filled(p, LEN, seed), "read back");
-	free(buf);
-}
-
 enum pages { HUGE_2M, HUGE_1G, THP, PLAIN };
 
 static void kinds_of_pages(void)
@@ -106,7 +69,7 @@ static void kinds_of_pages(void)
 		p = map_memfd(size, MFD_HUGETLB | MFD_HUGE_2MB);
 		break;
 	case HUGE_1G:
-		need_1gb_page();
+		t_hugepage_1gb();
 		size = GIB;
 		p = map_memfd(size, MFD_HUGETLB | MFD_HUGE_1GB);
 		break;
@@ -132,10 +95,13 @@ static void kinds_of_pages(void)
 					 path ? IO_UNIFIED_ATTACH_BIO :
 						IO_UNIFIED_ATTACH_PASSTHROUGH);
 
-		there_and_back(storage, t_frame(&r, 0), 1 + path);
+		t_disk_round_trip(&r, &disk, storage, t_frame(&r, 0), LEN,
+				  where, 1 + path);
 		/* Over the border of two huge pages, and the last bytes */
-		there_and_back(storage, 4 * MIB - 4096, 3 + path);
-		there_and_back(storage, size - LEN, 5 + path);
+		t_disk_round_trip(&r, &disk, storage, 4 * MIB - 4096, LEN,
+				  where, 3 + path);
+		t_disk_round_trip(&r, &disk, storage, size - LEN, LEN, where,
+				  5 + path);
 	}
 	t_region_close(&r);
 }

@@ -52,25 +52,21 @@ sent_on() { cat "/sys/class/net/$1/statistics/tx_packets"; }
 
 # record OPTION...: sends as fast as it goes, ROUNDS times all packets
 record() {
-	local pid n=0 before
+	local pid before
 	iou record --net "$rx" --to "$drive" --force --json --memory 4M "$@" \
 		>"$dir/json" 2>"$dir/err" &
 	pid=$!
-	until grep -q '^recording' "$dir/err"; do
-		n=$((n + 1))
-		if ! kill -0 $pid 2>/dev/null || [ $n -ge 150 ]; then
-			sed 's/^/# /' "$dir/err"
-			return 1
-		fi
-		sleep 0.2
-	done
+	if ! until_records $pid "$dir/err"; then
+		comment "$dir/err"
+		return 1
+	fi
 	before=$(sent_on "$tx")
 	tcpreplay -q -t -l 4 -i "$tx" "$dir/sent.pcap" >"$dir/replay" 2>&1
 	sent=$(($(sent_on "$tx") - before))
 	# A NIC may hold packets back until there are frames again.
 	sleep 2
 	kill -INT $pid
-	wait $pid || { sed 's/^/# /' "$dir/err"; return 1; }
+	wait $pid || { comment "$dir/err"; return 1; }
 	jq -c '{received, recorded, filtered, dropped}' "$dir/json" | sed 's/^/# /'
 }
 

@@ -4,14 +4,15 @@
 # readers find, on every NVMe drive there is, which is overwritten.
 # shellcheck disable=SC2016 # what eval runs is quoted on purpose
 set -u
+here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/tap.sh
-. "$(dirname "$(readlink -f "$0")")/../tap.sh"
+. "$here/../tap.sh"
 
 iou=${IOU:-iou}
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
 
 missing=
-for need in tcpreplay tcpdump capinfos tshark jq python3; do
+for need in tcpdump capinfos tshark jq python3; do
 	command -v $need >/dev/null || missing="$missing $need"
 done
 [ -z "$missing" ] || skip_all "not installed:$missing"
@@ -51,23 +52,9 @@ for i in range(1000):
     out.write(struct.pack("<IIII", i, 0, size, size) + packet)
 END
 
-# The packets of a file, byte by byte, in order.
-packets() { tcpdump -nn -t -xx -r "$1" 2>/dev/null; }
-# choose FILE EXPRESSION COUNT: the packets of what is sent that match it
+# choose EXPRESSION [COUNT]: the packets of what is sent that match it
 choose() {
-	tcpdump -w "$dir/chosen.pcap" -r "$dir/sent.pcap" ${3:+-c "$3"} "$2" 2>/dev/null
-	packets "$dir/chosen.pcap" >"$1"
-}
-packets "$dir/sent.pcap" >"$dir/sent"
-
-# wait_for FILE TEXT
-wait_for() {
-	local n=0
-	until grep -q "$2" "$1" 2>/dev/null; do
-		sleep 0.2
-		n=$((n + 1))
-		[ $n -lt 150 ] || return 1
-	done
+	tcpdump -w "$dir/chosen.pcap" -r "$dir/sent.pcap" ${2:+-c "$2"} "$1" 2>/dev/null
 }
 
 # record NAME SENDS ARGS...: records what is sent; its code is in $code, its
@@ -77,21 +64,18 @@ record() {
 	shift
 	"$iou" record --net iou-b --json "$@" >"$dir/json" 2>"$dir/err" &
 	pid=$!
-	if ! wait_for "$dir/err" '^recording'; then
+	if ! until_records $pid "$dir/err"; then
 		wait $pid
 		code=$?
-		sed 's/^/# /' "$dir/err"
+		comment "$dir/err"
 		return 1
 	fi
 	$send $pid
 	wait $pid
 	code=$?
-	[ $code = 0 ] || sed 's/^/# /' "$dir/err"
+	[ $code = 0 ] || comment "$dir/err"
 }
-# Slowly: the ring of a veth holds 256 packets, and an emulated CPU may stall.
-replay() {
-	tcpreplay -q -i iou-a --pps "${pps:-500}" "$dir/sent.pcap" >"$dir/replay" 2>&1
-}
+replay() { "$here/replay" iou-a iou-b "$dir/sent.pcap" >"$dir/replay"; }
 replay_and_stop() {
 	replay
 	sleep 0.3
@@ -104,12 +88,15 @@ json() {
 	echo
 	return 1
 }
-# same FILE: the recording on the device has exactly the lines of FILE
-same() {
-	"$iou" cat "$dev${2-}" >"$dir/out.pcapng" 2>"$dir/cat" || return 1
-	[ -s "$dir/cat" ] && sed 's/^/# /' "$dir/cat"
-	packets "$dir/out.pcapng" | cmp -s - "$1"
+# read_back WINDOW: the recording on the device, to out.pcapng
+read_back() {
+	"$iou" cat "$dev$1" >"$dir/out.pcapng" 2>"$dir/cat" || return 1
+	[ ! -s "$dir/cat" ] || comment "$dir/cat"
 }
+# equal CAPTURE CAPTURE...: the first has the packets of the others
+equal() { "$here/capcmp" "$@" >"$dir/said"; }
+# same CAPTURE [WINDOW]: the recording has exactly its packets
+same() { read_back "${2-}" && equal "$1" "$dir/out.pcapng"; }
 
 # everything, by each way to receive and each way to each drive
 for dev in "${drives[@]}"; do
@@ -120,7 +107,7 @@ for dev in "${drives[@]}"; do
 			ok "$what: exit code" test "$code" = 0
 			ok "$what: totals" json '.recorded == 1000 and .received == 1000 and
 				.filtered == 0 and .dropped.total == 0 and .ended == "signal"'
-			ok "$what: the packets that were sent" same "$dir/sent"
+			ok "$what: the packets that were sent" same "$dir/sent.pcap"
 		done
 	done
 done
@@ -137,28 +124,28 @@ ok "tshark counts 1000" eval '[ "$(wc -l <"$dir/said")" = 1000 ]'
 signal=TERM record replay_and_stop --to "$dev" --filter 'udp port 53'
 ok "filter: exit code" test "$code" = 0
 ok "filter: totals" json '.recorded == 500 and .filtered == 500 and .received == 1000'
-choose "$dir/53" 'udp port 53'
-ok "filter: the packets that match" same "$dir/53"
+choose 'udp port 53'
+ok "filter: the packets that match" same "$dir/chosen.pcap"
 
 record replay_and_stop --to "$dev" --bpf "$bpf/five_tuple.bpf.o" --set proto=17 --set port=80 \
 	--dump-map verdicts
 ok "five_tuple: totals" json '.recorded == 500 and .filtered == 500'
 ok "five_tuple: map" json '.maps.verdicts[0].packets == 500 and .maps.verdicts[1].packets == 500'
-choose "$dir/80" 'udp port 80'
-ok "five_tuple: the packets that match" same "$dir/80"
+choose 'udp port 80'
+ok "five_tuple: the packets that match" same "$dir/chosen.pcap"
 
 record replay --to "$dev" --count 300
 ok "--count: ended by it" json '.ended == "count" and .recorded == 300'
-choose "$dir/300" ip 300
-ok "--count: the first 300" same "$dir/300"
+choose ip 300
+ok "--count: the first 300" same "$dir/chosen.pcap"
 
 record replay --to "$dev" --size 1M
 ok "--size: full" json '.ended == "full" and .recorded == 254 and .targets[0].recording_bytes == 1048576'
-choose "$dir/254" ip 254
-ok "--size: the first 254" same "$dir/254"
+choose ip 254
+ok "--size: the first 254" same "$dir/chosen.pcap"
 
-record replay --to "$dev" --duration 6s
-ok "--duration: ended by it" json '.ended == "duration" and .recorded == 1000 and .elapsed >= 6 and .elapsed < 9'
+record replay --to "$dev" --duration 4s
+ok "--duration: ended by it" json '.ended == "duration" and .recorded == 1000 and .elapsed >= 4 and .elapsed < 7'
 
 record replay_and_stop --to "$dev" --snaplen 100
 ok "--snaplen: truncated" json '.recorded == 1000 and .truncated > 900'
@@ -172,7 +159,7 @@ dd if="$dir/noise" of="$dev" bs=1M seek=31 oflag=direct status=none
 dd if="$dir/noise" of="$dev" bs=1M seek=48 oflag=direct status=none
 record replay_and_stop --to "$dev,32M,16M" --force
 ok "window: exit code" test "$code" = 0
-ok "window: the packets" same "$dir/sent" ,32M
+ok "window: the packets" same "$dir/sent.pcap" ,32M
 dd if="$dev" bs=1M skip=31 count=1 iflag=direct status=none | cmp -s - "$dir/noise"
 ok "window: nothing before it was touched" test $? = 0
 dd if="$dev" bs=1M skip=48 count=1 iflag=direct status=none | cmp -s - "$dir/noise"
@@ -188,21 +175,12 @@ ok "placer: exit code" test "$code" = 0
 ok "placer: totals" json '.recorded == 1000 and ([.targets[].recorded] | add) == 1000 and
 	([.targets[].recorded] | min) > 0'
 ok "placer: counters agree" json '[.maps.lane_counters[].packets] == [.targets[].recorded]'
-# a packet's lines as one, to be sorted
-one_line() {
-	packets "$1" | awk '!/^\t/ && NR > 1 { print "" } { printf "%s", $0 } END { print "" }'
-}
-: >"$dir/all"
-flows_split=0
 for i in 0 1 2 3; do
-	same /dev/null ",$((64 + 16 * i))M,16M" # leaves it in out.pcapng
-	one_line "$dir/out.pcapng" >>"$dir/all"
-	# ports 1000 to 1049 name the flow
-	tcpdump -nn -t -q -r "$dir/out.pcapng" 2>/dev/null |
-		grep -oE '\.10[0-4][0-9][ :]' | tr -d ' :' | sort -u
-done | sort | uniq -d | grep -q . && flows_split=1
-ok "placer: a flow is in one lane" test $flows_split = 0
-ok "placer: all packets, once" eval 'sort "$dir/all" | cmp -s - <(one_line "$dir/sent.pcap" | sort)'
+	read_back ",$((64 + 16 * i))M,16M"
+	mv "$dir/out.pcapng" "$dir/lane$i"
+done
+ok "placer: all packets, once, in order, each flow in one lane" \
+	equal "$dir/sent.pcap" "$dir"/lane[0-3]
 
 record replay "${to[@]}" --bpf "$bpf/placer.bpf.o" --size 128K
 ok "placer: full when one lane is" json '.ended == "full" and ([.targets[].recorded] | max) == 30'
@@ -217,7 +195,7 @@ killed() {
 record killed --to "$dev" --force >/dev/null 2>&1
 ok "killed: the recording is there" eval '"$iou" cat "$dev" >"$dir/out.pcapng" 2>"$dir/cat"'
 ok "killed: it is said to be open" grep -q "not closed" "$dir/cat"
-ok "killed: the packets that were sent" eval 'packets "$dir/out.pcapng" | cmp -s - "$dir/sent"'
+ok "killed: the packets that were sent" equal "$dir/sent.pcap" "$dir/out.pcapng"
 ok "killed: the drive can be used again" eval 'sleep 1; record replay_and_stop --to "$dev"; [ "$code" = 0 ]'
 
 # an interface that goes away under a recorder
@@ -229,7 +207,7 @@ goes_down() {
 record goes_down --to "$dev" >/dev/null
 ok "interface goes down: exit code 1, and why" eval '[ "$code" = 1 ] && grep -q "interface is down" "$dir/err"'
 ok "interface goes down: totals" json '.ended == "error" and .recorded == 1000 and .targets[0].closed'
-ok "interface goes down: the packets so far" same "$dir/sent"
+ok "interface goes down: the packets so far" same "$dir/sent.pcap"
 ip link set iou-b up
 
 # what is refused
@@ -238,7 +216,7 @@ refuse() {
 	shift 2
 	timeout 20 "$iou" record "$@" >"$dir/json" 2>"$dir/err"
 	[ $? = "$want" ] && [ "$(wc -l <"$dir/err")" = 1 ] && grep -q -- "$text" "$dir/err" && return
-	sed 's/^/# /' "$dir/err"
+	comment "$dir/err"
 	return 1
 }
 ok "zero-copy that is not there" refuse 6 "zero-copy" --net iou-b --to "$dev" --require-zerocopy
@@ -267,7 +245,7 @@ in_use() {
 }
 ok "drive that is being recorded to" in_use
 ok "info tells of the recorder" grep -q "^user *iou" "$dir/info"
-sed 's/^/# /' "$dir/info"
+comment "$dir/info"
 ok "info --json is JSON" eval '"$iou" info --json | jq -e .features.stream >/dev/null'
 # the examples, compiled as a user would
 examples=${IOU_EXAMPLES:-/usr/share/doc/io_unified/examples}
@@ -289,7 +267,7 @@ example() {
 	replay
 	wait $!
 	status=$?
-	sed 's/^/# /' "$dir/said"
+	comment "$dir/said"
 	return $status
 }
 if command -v cc >/dev/null && command -v bpftool >/dev/null; then
@@ -298,8 +276,8 @@ if command -v cc >/dev/null && command -v bpftool >/dev/null; then
 	done
 	ok "hello" eval '"$dir/hello" "$dev" | grep "wrote 4096, read 4096: hello, drive"'
 	ok "record" example record iou-b "$dev" 500
-	choose "$dir/500" ip 500
-	ok "record: the first 500" same "$dir/500" 2>/dev/null
+	choose ip 500
+	ok "record: the first 500" same "$dir/chosen.pcap"
 	ok "five_tuple" example five_tuple iou-b "$dev" 100 'udp:*:53' 'udp:10.0.0.3:80'
 	ok "placer" example placer iou-b "$dev" 500 3
 fi

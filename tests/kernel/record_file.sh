@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # iou record to files, on ext4 and xfs, on the first NVMe drive, which is
-# overwritten: what was sent is what tcpdump reads from the file, also after the
+# overwritten: what was sent is what libpcap reads from the file, also after the
 # file system was unmounted, and the file has no byte more than the recording.
 # shellcheck disable=SC2016 # what eval runs is quoted on purpose
 set -u
+here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/tap.sh
-. "$(dirname "$(readlink -f "$0")")/../tap.sh"
+. "$here/../tap.sh"
 
 iou=${IOU:-iou}
 
@@ -41,8 +42,12 @@ for i in range(1000):
     packet += bytes([i & 255]) * (42 + i * 7 % 1400)
     out.write(struct.pack("<IIII", i, 0, len(packet), len(packet)) + packet)
 END
-packets() { tcpdump -nn -t -xx -r "$1" ${2:+-c "$2"} 2>/dev/null; }
-same() { packets "$file" | cmp -s - <(packets "$dir/sent.pcap" "${1-}"); }
+replay() { "$here/replay" iou-a iou-b "$dir/sent.pcap" >"$dir/replay"; }
+# same [COUNT]: what was sent is in the file, or the first of it
+same() {
+	tcpdump -r "$dir/sent.pcap" -w "$dir/want.pcap" ${1:+-c "$1"} 2>/dev/null
+	"$here/capcmp" "$dir/want.pcap" "$file" >"$dir/said"
+}
 size_is() { [ "$(stat -c %s "$file")" = "$1" ]; }
 json() {
 	jq -e "$1" "$dir/json" >/dev/null && return
@@ -53,27 +58,22 @@ json() {
 
 # record ARGS...: what is sent, until it ends by itself or all was sent
 record() {
-	local pid n=0
+	local pid
 	"$iou" record --net iou-b --json "$@" >"$dir/json" 2>"$dir/err" &
 	pid=$!
-	until grep -q '^recording' "$dir/err"; do
-		sleep 0.2
-		n=$((n + 1))
-		[ $n -lt 150 ] || break
-		kill -0 $pid 2>/dev/null || break
-	done
-	tcpreplay -q -i iou-a --pps 500 "$dir/sent.pcap" >"$dir/replay" 2>&1
+	until_records $pid "$dir/err"
+	replay
 	sleep 0.5
 	kill -INT $pid 2>/dev/null
 	wait $pid
 	code=$?
-	[ $code = 0 ] || sed 's/^/# /' "$dir/err"
+	[ $code = 0 ] || comment "$dir/err"
 }
 # says CODE TEXT ARGS...: it refuses
 says() {
 	timeout 20 "$iou" record --net iou-b "${@:3}" >"$dir/json" 2>"$dir/err"
 	[ $? = "$1" ] && grep -q -- "$2" "$dir/err" && return
-	sed 's/^/# /' "$dir/err"
+	comment "$dir/err"
 	return 1
 }
 remount() { umount "$mnt" && mount "$dev" "$mnt"; }
@@ -90,11 +90,11 @@ for fs in ext4 xfs; do
 	ok "$fs: totals" json '.recorded == 1000 and .dropped.total == 0 and
 		.storage_path == "file" and .targets[0].closed'
 	ok "$fs: as long as the recording" size_is $((1002 * 4096))
-	ok "$fs: tcpdump reads what was sent" same
+	ok "$fs: what was sent, as libpcap reads it" same
 	capinfos "$file" >/dev/null 2>"$dir/err"
 	ok "$fs: capinfos has no complaint" test ! -s "$dir/err"
 	ok "$fs: unmount and mount" remount
-	ok "$fs: tcpdump reads what was sent" same
+	ok "$fs: what was sent, as libpcap reads it" same
 	ok "$fs: so does iou cat" eval '"$iou" cat "$file" | cmp -s - "$file"'
 
 	record --to "$file" --count 100
@@ -128,15 +128,15 @@ for fs in ext4 xfs; do
 	fallocate -l $(($(df --output=avail -B1 "$mnt" | tail -1) - (16 << 20))) "$mnt/fill"
 	"$iou" record --net iou-b --json --to "$file" >"$dir/json" 2>"$dir/err" &
 	pid=$!
-	sleep 3
+	until_records $pid "$dir/err"
 	fallocate -l $(($(df --output=avail -B1 "$mnt" | tail -1) - (1 << 20))) "$mnt/more"
-	tcpreplay -q -i iou-a --pps 500 "$dir/sent.pcap" >"$dir/replay" 2>&1
+	replay
 	sleep 0.5
 	kill -INT $pid 2>/dev/null
 	wait $pid
 	code=$?
 	ok "$fs: no space left: exit code 1, and why" eval '[ $code = 1 ] && grep -q "no room left" "$dir/err"'
-	sed 's/^/# /' "$dir/err"
+	comment "$dir/err"
 	n=$("$iou" cat "$file" 2>/dev/null | tcpdump --count -nr - 2>/dev/null | awk '{ print $1 }')
 	ok "$fs: no space left: what there was room for is there" test "$n" -gt 50 -a "$n" -lt 1000
 	"$iou" cat "$file" >"$dir/out.pcapng" 2>/dev/null

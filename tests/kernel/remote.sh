@@ -12,17 +12,6 @@ nqn=iou-remote
 null=/sys/kernel/config/nullb/iour
 nvmet=/sys/kernel/config/nvmet
 
-# until_true SECONDS COMMAND...
-until_true() {
-	local n=$(($1 * 10))
-	shift
-	until "$@"; do
-		sleep 0.1
-		n=$((n - 1))
-		[ $n -gt 0 ] || return 1
-	done
-}
-
 # -------------------------------------------------------------------- target
 
 port_up() { ln -s $nvmet/subsystems/$nqn $nvmet/ports/1/subsystems/$nqn; }

@@ -464,13 +464,34 @@ static void nothing(int sig)
 {
 }
 
+/* A stream to 16 MiB on the drive. Its parameters lie in the region. */
+static struct io_unified_desc stream(int net)
+{
+	struct io_unified_stream *p = (void *)t_ptr(&r, t_frame(&r, 0));
+
+	memset(p, 0, sizeof(*p));
+	p->layout = IO_UNIFIED_LAYOUT_ALIGNED;
+	p->range_len = 1 << 20;
+	return (struct io_unified_desc){
+		.user_data = 100,
+		.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
+		.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE |
+			 IO_UNIFIED_F_STREAM,
+		.net = net,
+		.storage = storage,
+		.addr = t_frame(&r, 64),
+		.len = 64 * 4096,
+		.dev_offset = 16 << 20,
+		.arg = t_frame(&r, 0),
+	};
+}
+
 /* Packets, a stream and a cancel, without a ring. */
 static void enter_net(void)
 {
 	static const struct t_way way = { "veth",
 					  IO_UNIFIED_ATTACH_RX_HANDLER };
 	struct t_opt opt = { .no_ring = true };
-	struct io_unified_stream *p;
 	struct io_unified_desc d;
 	struct io_unified_cqe cqe;
 	struct io_unified_enter e;
@@ -522,23 +543,7 @@ static void enter_net(void)
 		CHECK_EQ(cqe.res, cqe.user_data == 99 ? 1 : -ECANCELED);
 	}
 
-	/* The parameters of a stream lie in the region. */
-	p = (void *)t_ptr(&r, t_frame(&r, 0));
-	memset(p, 0, sizeof(*p));
-	p->layout = IO_UNIFIED_LAYOUT_ALIGNED;
-	p->range_len = 1 << 20;
-	d = (struct io_unified_desc){
-		.user_data = 100,
-		.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
-		.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE |
-			 IO_UNIFIED_F_STREAM,
-		.net = net,
-		.storage = storage,
-		.addr = t_frame(&r, 64),
-		.len = 64 * 4096,
-		.dev_offset = 16 << 20,
-		.arg = t_frame(&r, 0),
-	};
+	d = stream(net);
 	REQUIRE(t_sq_put(&r, 0, &d));
 	e = (struct io_unified_enter){ .to_submit = 1 };
 	REQUIRE_EQ(t_enter(&r, &e), 0);
@@ -591,7 +596,6 @@ static void stream_in_batch(void)
 {
 	static const struct t_way way = { "veth",
 					  IO_UNIFIED_ATTACH_RX_HANDLER };
-	struct io_unified_stream *p;
 	struct io_unified_desc d;
 	struct io_unified_cqe cqe;
 	struct t_link l;
@@ -600,22 +604,7 @@ static void stream_in_batch(void)
 
 	set_up(NULL);
 	t_link_open(&l, &way, 1500);
-	p = (void *)t_ptr(&r, t_frame(&r, 0));
-	memset(p, 0, sizeof(*p));
-	p->layout = IO_UNIFIED_LAYOUT_ALIGNED;
-	p->range_len = 1 << 20;
-	d = (struct io_unified_desc){
-		.user_data = 100,
-		.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME,
-		.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE |
-			 IO_UNIFIED_F_STREAM,
-		.net = t_link_attach(&r, &l, &way),
-		.storage = storage,
-		.addr = t_frame(&r, 64),
-		.len = 64 * 4096,
-		.dev_offset = 16 << 20,
-		.arg = t_frame(&r, 0),
-	};
+	d = stream(t_link_attach(&r, &l, &way));
 	REQUIRE(t_sq_put(&r, 0, &d));
 	d = io(IO_UNIFIED_F_READ, 1);
 	REQUIRE(t_sq_put(&r, 0, &d));

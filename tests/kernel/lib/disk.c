@@ -169,3 +169,21 @@ void t_disk_zero(const struct t_disk *d, u64 offset, u64 len)
 	}
 	free(zeros);
 }
+
+void t_disk_round_trip(struct t_region *r, const struct t_disk *d, int storage,
+		       u64 addr, u32 len, u64 offset, u64 seed)
+{
+	u8 *buf = malloc(len), *p = t_ptr(r, addr);
+
+	REQUIRE(buf);
+	t_fill(p, len, seed);
+	CHECK_EQ(t_io(r, IO_UNIFIED_F_WRITE, storage, addr, len, offset).res,
+		 (int)len);
+	t_disk_read(d, buf, len, offset);
+	CHECK(t_filled(buf, len, seed), "on the drive");
+	memset(p, 0, len);
+	CHECK_EQ(t_io(r, IO_UNIFIED_F_READ, storage, addr, len, offset).res,
+		 (int)len);
+	CHECK(t_filled(p, len, seed), "read back");
+	free(buf);
+}

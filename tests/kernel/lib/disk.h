@@ -29,4 +29,11 @@ void t_disk_write(const struct t_disk *d, const void *p, size_t len,
 		  u64 offset);
 void t_disk_zero(const struct t_disk *d, u64 offset, u64 len);
 
+/*
+ * @len bytes of the region from @addr to @offset of the attachment @storage, all
+ * of @d, and back, read another way in between.
+ */
+void t_disk_round_trip(struct t_region *r, const struct t_disk *d, int storage,
+		       u64 addr, u32 len, u64 offset, u64 seed);
+
 #endif /* IOU_TEST_DISK_H */
