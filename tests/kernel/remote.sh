@@ -103,7 +103,8 @@ io_end() {
 	wait "$pid"
 	status=$?
 	sed -n '/^good/!{ s/^#* */# /; p }; ${ s/^#* */# /; p }' "$dir/io"
-	[ $status = 0 ]
+	[ $status = 0 ] || echo "# exit status $status"
+	return $status
 }
 # What it said last.
 good() { awk '$1 == "good" { n = $2 } END { print n + 0 }' "$dir/io"; }

@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -113,6 +114,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (argc > 2)
 		a.flags = IO_UNIFIED_ATTACH_BIO;
+	/* nvme-tcp sends from the task that submits, without MSG_NOSIGNAL. */
+	signal(SIGPIPE, SIG_IGN);
 	t_region_open(&r, &opt);
 	a.fd = open(argv[1], O_RDWR);
 	REQUIRE(a.fd >= 0, "%s", argv[1]);

@@ -208,6 +208,8 @@ static int catch_signals(struct recorder *r)
 {
 	sigset_t set;
 
+	/* nvme-tcp has it sent to who writes while the connection goes. */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
