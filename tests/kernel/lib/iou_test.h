@@ -206,7 +206,10 @@ bool t_feature(u64 bit);
 void t_hugepages(unsigned int pages);
 /* The same of one of 1 GiB, which only the kernel command line can make. */
 void t_hugepage_1gb(void);
-/* How often what ends is to end: IOU_ROUNDS, or 200. */
+/*
+ * How often what ends is to end: IOU_ROUNDS, or 200. With fewer than 80 a page
+ * lost in each is less than t_leak_check() can tell from what memory does itself.
+ */
 int t_rounds(void);
 
 #endif /* IOU_TEST_H */
