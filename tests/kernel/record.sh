@@ -260,10 +260,11 @@ compile() {
 	cc -O2 -Wall -I"$dir" -o "$dir/$1" "$examples/$1.c" $flags
 }
 # example NAME ARGS...: runs it while packets come
+receives() { grep -qs 'posted=[1-9]' "/proc/$1/fdinfo/"*; }
 example() {
 	local status
 	"$dir/$1" "${@:2}" >"$dir/said" 2>&1 &
-	sleep 3
+	until_true 30 receives $!
 	replay
 	wait $!
 	status=$?
