@@ -34,26 +34,36 @@ static void set_up(void)
 	     "[ ! -d /sys/kernel/debug/fail_page_alloc ] || {"
 	     " echo N >/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait;"
 	     " echo 0 >/sys/kernel/debug/fail_page_alloc/min-order;"
-	     " echo 0 >/sys/kernel/debug/fail_page_alloc/verbose; }");
+	     " echo 0 >/sys/kernel/debug/fail_page_alloc/verbose; };"
+	     "[ ! -d /sys/kernel/debug/fail_usercopy ] ||"
+	     " echo 0 >/sys/kernel/debug/fail_usercopy/verbose");
 }
 
-/* The next @n-th allocation of this thread fails; 0: none. */
+/*
+ * The next @n-th allocation of this thread fails; 0: none. Copies from and to user
+ * space count as well, those of nth_fd too: then that was the failure, and there is
+ * none to come.
+ */
 static void arm(int n)
 {
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d", n);
+	int ret = pwrite(nth_fd, text, len, 0);
 
-	REQUIRE(pwrite(nth_fd, text, len, 0) == len);
+	if (ret < 0 && errno == EFAULT)
+		ret = pwrite(nth_fd, text, len, 0);
+	REQUIRE(ret == len);
 }
 
 /* Disarms; true: it was hit. */
 static bool hit(void)
 {
 	char text[16] = { 0 };
+	int ret = pread(nth_fd, text, sizeof(text) - 1, 0);
 
-	REQUIRE(pread(nth_fd, text, sizeof(text) - 1, 0) > 0);
+	REQUIRE(ret > 0 || errno == EFAULT);
 	arm(0);
-	return atoi(text) == 0;
+	return ret > 0 && atoi(text) == 0;
 }
 
 /* Tries with the 1st, 2nd, ... allocation failing until none is left. */
