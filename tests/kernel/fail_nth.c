@@ -92,7 +92,8 @@ static int each_of(int (*try)(void), void (*undo)(void), const char *what)
 			CHECK(ret == -ENOMEM || ret == -EFAULT ||
 				      ret == -ENOBUFS || ret == -EAGAIN ||
 				      ret == -EOPNOTSUPP || ret == -EBUSY ||
-				      ret == -ENOSPC || ret == -EINTR,
+				      ret == -ENOSPC || ret == -EINTR ||
+				      ret == -ENFILE,
 			      "%s: allocation %d gives %d", what, n, ret);
 	}
 	CHECK(n < 3000, "%s: no end", what);
