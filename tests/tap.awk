@@ -1,5 +1,6 @@
-# From TAP to lines "state TAB name TAB reason", state one of pass, fail, skip.
-# A plan that does not match what came is a failure of its own.
+# From TAP to lines "state TAB name TAB reason", state one of pass, fail, skip; the
+# reason of a failure are the comments before it.  A plan that does not match what
+# came is a failure of its own.
 
 function name(line) {
 	sub(/^(not )?ok */, "", line)
@@ -14,12 +15,15 @@ function reason(line) {
 	return line == "" ? "no reason given" : line
 }
 
+/^#/ { said = said (said == "" ? "" : "; ") substr($0, 3) }
+
 /^(not )?ok( |$)/ {
 	seen++
 	if (/# *[Ss][Kk][Ii][Pp]/)
 		print "skip\t" name($0) "\t" reason($0)
 	else
-		print (/^not/ ? "fail\t" : "pass\t") name($0) "\t"
+		print (/^not/ ? "fail\t" : "pass\t") name($0) "\t" (/^not/ ? substr(said, 1, 400) : "")
+	said = ""
 }
 
 /^1\.\.[0-9]+/ {

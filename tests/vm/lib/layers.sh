@@ -11,7 +11,7 @@
 module_sources=(Kbuild dkms.conf module uapi tests/nic)
 tools_sources=(dkms.conf userspace uapi tests/unit)
 tests_sources=(tests/kernel tests/bench tests/fuzz tests/run-suite tests/tap.awk
-	tests/tap.sh)
+	tests/tap_failures.awk tests/tap.sh)
 
 # snapshot DIR: copies what git knows or would add, as it is now, so that an
 # edit during the build cannot give a layer the hash of other sources.
