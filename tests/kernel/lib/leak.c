@@ -113,40 +113,87 @@ void t_leak_start(struct t_leak *l)
 	*l = again;
 }
 
-void t_leak_check(const struct t_leak *before, int rounds)
+/*
+ * A page each round: less than anything that we could forget. But lists and counters
+ * of CPUs hide a little, however few rounds there are.
+ */
+static long enough_kb(int rounds)
 {
-	/*
-	 * A page each round: less than anything that we could forget. But lists
-	 * and counters of CPUs hide a little, however few rounds there are.
-	 */
-	const long kb = MAX(4L * rounds, 320L);
-	const long files = MAX(rounds, 32L * get_nprocs());
-	const long free_kb = slabs_are_kept() ? KASAN_KEEPS_KB : kb;
-	const long slab_kb = slabs_are_kept() ? LONG_MAX : kb;
-	struct t_leak now;
+	return MAX(4L * rounds, 320L);
+}
+
+static long enough_free_kb(int rounds)
+{
+	return slabs_are_kept() ? KASAN_KEEPS_KB : enough_kb(rounds);
+}
+
+static long enough_slab_kb(int rounds)
+{
+	return slabs_are_kept() ? LONG_MAX : enough_kb(rounds);
+}
+
+static long enough_files(int rounds)
+{
+	return MAX(rounds, 32L * get_nprocs());
+}
+
+/* What is there @now, as soon as it is as good as @before; false: it does not get so. */
+static bool settle(const struct t_leak *before, int rounds, struct t_leak *now)
+{
 	int i;
 
 	/* io_uring takes rings down later, some of them by and by. */
 	for (i = 0; i < 12; i++) {
-		t_leak_start(&now);
-		if (before->free_kb - now.free_kb < free_kb &&
-		    now.slab_kb - before->slab_kb < slab_kb &&
-		    now.pinned - before->pinned < rounds &&
-		    now.files - before->files < files && now.bpf <= before->bpf)
-			break;
+		t_leak_start(now);
+		if (before->free_kb - now->free_kb < enough_free_kb(rounds) &&
+		    now->slab_kb - before->slab_kb < enough_slab_kb(rounds) &&
+		    now->percpu_kb - before->percpu_kb < enough_kb(rounds) &&
+		    now->vmalloc_kb - before->vmalloc_kb < enough_kb(rounds) &&
+		    now->pinned - before->pinned < rounds &&
+		    now->files - before->files < enough_files(rounds) &&
+		    now->netdevs <= before->netdevs && now->bpf <= before->bpf)
+			return true;
 		t_sleep_ms(1000);
 	}
+	return false;
+}
+
+static void tell(const struct t_leak *before, const struct t_leak *now,
+		 int rounds)
+{
 	t_note("%d rounds: free %+ld kB, slab %+ld kB, percpu %+ld kB, vmalloc %+ld kB, pinned %+ld pages, files %+ld, bpf %+ld",
-	       rounds, now.free_kb - before->free_kb,
-	       now.slab_kb - before->slab_kb, now.percpu_kb - before->percpu_kb,
-	       now.vmalloc_kb - before->vmalloc_kb, now.pinned - before->pinned,
-	       now.files - before->files, now.bpf - before->bpf);
-	CHECK(before->free_kb - now.free_kb < free_kb, "memory is gone");
-	CHECK(now.slab_kb - before->slab_kb < slab_kb, "slabs have grown");
-	CHECK(now.percpu_kb - before->percpu_kb < kb);
-	CHECK(now.vmalloc_kb - before->vmalloc_kb < kb);
+	       rounds, now->free_kb - before->free_kb,
+	       now->slab_kb - before->slab_kb,
+	       now->percpu_kb - before->percpu_kb,
+	       now->vmalloc_kb - before->vmalloc_kb,
+	       now->pinned - before->pinned, now->files - before->files,
+	       now->bpf - before->bpf);
+}
+
+bool t_leak_none(const struct t_leak *before, int rounds)
+{
+	struct t_leak now;
+	bool none = settle(before, rounds, &now);
+
+	tell(before, &now, rounds);
+	return none;
+}
+
+void t_leak_check(const struct t_leak *before, int rounds)
+{
+	struct t_leak now;
+
+	settle(before, rounds, &now);
+	tell(before, &now, rounds);
+	CHECK(before->free_kb - now.free_kb < enough_free_kb(rounds),
+	      "memory is gone");
+	CHECK(now.slab_kb - before->slab_kb < enough_slab_kb(rounds),
+	      "slabs have grown");
+	CHECK(now.percpu_kb - before->percpu_kb < enough_kb(rounds));
+	CHECK(now.vmalloc_kb - before->vmalloc_kb < enough_kb(rounds));
 	CHECK(now.pinned - before->pinned < rounds, "pages are pinned");
-	CHECK(now.files - before->files < files, "files are open");
+	CHECK(now.files - before->files < enough_files(rounds),
+	      "files are open");
 	CHECK(now.netdevs <= before->netdevs, "interfaces");
 	CHECK(now.bpf <= before->bpf, "BPF programs, maps, links");
 }

@@ -18,7 +18,12 @@ struct t_leak {
 };
 
 void t_leak_start(struct t_leak *l);
-/* Fails the case if something went with each of @rounds rounds. */
+/*
+ * Did nothing go with each of @rounds rounds? Caches that grow look the same as a
+ * leak, but once only.
+ */
+bool t_leak_none(const struct t_leak *before, int rounds);
+/* Fails the case if something did. */
 void t_leak_check(const struct t_leak *before, int rounds);
 /* References on the module. */
 int t_refcount(void);
