@@ -92,6 +92,7 @@ struct slot {
 	/* of the first one of a group */
 	int left;
 	bool write;
+	bool chain; /* of SQEs */
 };
 
 struct worker {
@@ -106,6 +107,8 @@ struct worker {
 	struct t_blocks blocks[DRIVES];
 	struct slot slots[SLOTS];
 	int busy, ring_cmds;
+	int chains; /* under way */
+	unsigned int oldest; /* SQE of them, or one before it */
 	u64 heard; /* of a completion, last */
 };
 
@@ -455,6 +458,7 @@ static struct slot *make_group(struct worker *w, int max)
 	}
 	lead->left = i;
 	lead->write = write;
+	lead->chain = false;
 	return lead;
 }
 
@@ -504,6 +508,7 @@ static void complete(struct worker *w, u64 user_data, s32 res, u16 reason,
 		return;
 	t_blocks_unlock(&w->blocks[lead->drive], lead->first, lead->n,
 			lead->write);
+	w->chains -= lead->chain;
 	for (s = lead; s; s = s->next) {
 		s->user_data = 0;
 		w->busy--;
@@ -519,6 +524,9 @@ static void by_sqe(struct worker *w, struct slot *lead)
 	struct io_uring_sqe *sqe;
 	struct slot *s;
 
+	lead->chain = lead->next;
+	if (lead->chain && !w->chains++)
+		w->oldest = ring->sq.sqe_tail;
 	for (s = lead; s; s = s->next) {
 		t_queue(&w->r, &s->d);
 		/* The SQE that was filled last. */
@@ -554,12 +562,28 @@ static void enter(struct worker *w, int n)
 	CHECK_EQ(e.submitted, n);
 }
 
+static void reap(struct worker *w, bool wait);
+
+/*
+ * Linux 6.10 to 6.14 read the SQEs of a chain when it is their turn, and have no
+ * copy: they must not be overwritten before it is over.
+ */
+static void keep_chains(struct worker *w)
+{
+	struct io_uring_sq *sq = &w->r.ring.sq;
+
+	while (w->chains &&
+	       sq->sqe_tail - w->oldest > *sq->kring_entries - SLOTS)
+		reap(w, true);
+}
+
 /* Some groups at once, by one way. Returns how many ops. */
 static int submit(struct worker *w, int max)
 {
 	int way = pick(w, PAIRS + 1), groups = 1 + pick(w, 8), n = 0;
 	struct slot *lead, *s;
 
+	keep_chains(w);
 	while (groups-- && n < max) {
 		lead = make_group(w, max - n);
 		if (!lead)
