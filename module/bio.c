@@ -12,15 +12,14 @@
 #include "main.h"
 #include "storage.h"
 
-static void iou_bio_retry(struct work_struct *work);
-
-static void iou_bio_end(struct bio *bio)
+static void iou_bio_retry(struct work_struct *work)
 {
-	struct iou_io *io = container_of(bio, struct iou_io, bio);
-	blk_status_t status = bio->bi_status;
-	bool nowait = bio->bi_opf & REQ_NOWAIT;
+	iou_bio_submit(container_of(work, struct iou_io, work), false);
+}
 
-	bio_uninit(bio);
+static noinline void iou_bio_failed(struct iou_io *io, blk_status_t status,
+				    bool nowait)
+{
 	if (status == BLK_STS_AGAIN && nowait) {
 		INIT_WORK(&io->work, iou_bio_retry);
 		queue_work(iou_wq, &io->work);
@@ -30,12 +29,28 @@ static void iou_bio_end(struct bio *bio)
 	io->done(io);
 }
 
-static void iou_bio_start(struct iou_io *io, bool nowait)
+static void iou_bio_end(struct bio *bio)
+{
+	struct iou_io *io = container_of(bio, struct iou_io, bio);
+	blk_status_t status = bio->bi_status;
+	bool nowait = bio->bi_opf & REQ_NOWAIT;
+
+	bio_uninit(bio);
+	if (unlikely(status))
+		iou_bio_failed(io, status, nowait);
+	else
+		io->done(io);
+}
+
+int iou_bio_submit(struct iou_io *io, bool nowait)
 {
 	struct iou_storage *st = io->st;
 	struct bio *bio = &io->bio;
 	blk_opf_t opf;
 
+	/* A flush waits for a flush before it: there is no asking not to. */
+	if (nowait && (!io->nr_bvec || !bdev_nowait(st->bdev)))
+		return -EAGAIN;
 	switch (iou_io_op_of(io->flags)) {
 	case IOU_IO_READ:
 		opf = REQ_OP_READ;
@@ -62,23 +77,10 @@ static void iou_bio_start(struct iou_io *io, bool nowait)
 	bio_init(bio, st->bdev, NULL, 0, opf);
 	bio->bi_end_io = iou_bio_end;
 	if (io->nr_bvec)
-		iou_bio_set_mem(bio, io, 0, io->len);
+		iou_bio_set_mem(bio, io, io->skip, io->len);
 	else
 		bio->bi_iter.bi_size = io->len;
 	bio->bi_iter.bi_sector = (st->start + io->pos) >> SECTOR_SHIFT;
 	submit_bio(bio);
-}
-
-static void iou_bio_retry(struct work_struct *work)
-{
-	iou_bio_start(container_of(work, struct iou_io, work), false);
-}
-
-int iou_bio_submit(struct iou_io *io, bool nowait)
-{
-	/* A flush waits for a flush before it: there is no asking not to. */
-	if (nowait && (!io->nr_bvec || !bdev_nowait(io->st->bdev)))
-		return -EAGAIN;
-	iou_bio_start(io, nowait);
 	return 0;
 }

@@ -94,9 +94,12 @@ static bool iou_nvme_has_data(const struct iou_io *io)
 	return io->len && io->nr_bvec;
 }
 
-/* All the fields that any command of ours has, the rest stays zero. */
-static __always_inline struct nvme_command *iou_nvme_command(struct iou_io *io,
-							     u32 off, u32 len)
+/*
+ * All the fields that any command of ours has, the rest stays zero. @counts: it is
+ * about blocks.
+ */
+static __always_inline struct nvme_command *
+iou_nvme_command(struct iou_io *io, u32 off, u32 len, bool counts)
 {
 	const struct iou_storage *st = io->st;
 	u64 lba = (st->start + io->pos + off) >> st->block_shift;
@@ -104,21 +107,18 @@ static __always_inline struct nvme_command *iou_nvme_command(struct iou_io *io,
 
 	c->opcode = iou_nvme_opcode(io);
 	c->nsid = cpu_to_le32(st->nsid);
-	c->slba = len ? cpu_to_le64(lba) : 0;
-	c->length = len ? cpu_to_le16((len >> st->block_shift) - 1) : 0;
+	c->slba = counts ? cpu_to_le64(lba) : 0;
+	c->length = counts ? cpu_to_le16((len >> st->block_shift) - 1) : 0;
 	c->control = io->flags & IO_UNIFIED_F_FUA ? cpu_to_le16(NVME_RW_FUA) :
 						    0;
 	return &io->cmd;
 }
 
-static void iou_nvme_part_done(struct iou_io *io)
+static noinline void iou_nvme_part_done(struct iou_io *io)
 {
-	/* One that was not split has nobody to wait for. */
-	if (unlikely(io->more)) {
-		if (!atomic_dec_and_test(&io->left))
-			return;
-		kvfree(io->more);
-	}
+	if (!atomic_dec_and_test(&io->left))
+		return;
+	kvfree(io->more);
 	io->done(io);
 }
 
@@ -148,56 +148,66 @@ static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
 	if (unlikely(status || req->status ||
 		     (req->flags & IOU_NVME_REQ_CANCELLED)))
 		iou_nvme_failed(io, req, status);
-	iou_nvme_part_done(io);
+	/* One that was not split has nobody to wait for. */
+	if (unlikely(io->more))
+		iou_nvme_part_done(io);
+	else
+		io->done(io);
 	return RQ_END_IO_FREE;
+}
+
+/* Is the memory within a page? */
+static inline bool iou_nvme_in_page(const struct iou_io *io)
+{
+	return io->nr_bvec && io->bvec == &io->one &&
+	       offset_in_page(io->one.bv_offset) + io->one.bv_len <= PAGE_SIZE;
 }
 
 /*
  * Bytes of one page are one segment, and no limit of a device is below that:
  * the block layer need not look.
  */
-static inline bool iou_nvme_in_page(const struct iou_io *io)
+static inline void iou_nvme_map_page(struct request *rq, struct bio *bio,
+				     u32 len)
 {
-	return io->bvec == &io->one &&
-	       offset_in_page(io->one.bv_offset) + io->one.bv_len <= PAGE_SIZE;
-}
-
-static inline int iou_nvme_map(struct request *rq, struct bio *bio,
-			       const struct iou_io *io)
-{
-	if (unlikely(!iou_nvme_in_page(io)))
-		return blk_rq_append_bio(rq, bio);
 	rq->nr_phys_segments = 1;
-	rq->__data_len = io->len;
+	rq->__data_len = len;
 	rq->bio = bio;
 	rq->biotail = bio;
-	return 0;
 }
 
+/* @page: the memory is within a page, and the command is for all of it. */
 static __always_inline int iou_nvme_start(struct iou_io *io, struct bio *bio,
-					  u32 off, u32 len, bool nowait)
+					  u32 off, u32 len, bool nowait,
+					  const bool page)
 {
-	struct request_queue *q = bdev_get_queue(io->st->bdev);
+	const struct iou_storage *st = io->st;
+	const bool data = page || iou_nvme_has_data(io);
 	struct request *rq;
 	blk_opf_t opf;
 	int ret;
 
 	opf = io->flags & IO_UNIFIED_F_WRITE ? REQ_OP_DRV_OUT : REQ_OP_DRV_IN;
-	if (io->poll && iou_nvme_has_data(io) && io->st->pollable)
+	if (unlikely(io->poll) && data && st->pollable)
 		opf |= REQ_POLLED;
-	rq = blk_mq_alloc_request(q, opf | (nowait ? REQ_NOWAIT : 0),
+	rq = blk_mq_alloc_request(bdev_get_queue(st->bdev),
+				  opf | (nowait ? REQ_NOWAIT : 0),
 				  nowait ? BLK_MQ_REQ_NOWAIT : 0);
 	if (IS_ERR(rq))
 		return PTR_ERR(rq);
 
-	nvme_init_request(rq, iou_nvme_command(io, off, len));
-	if (iou_nvme_has_data(io)) {
+	nvme_init_request(rq, iou_nvme_command(io, off, len, page || len));
+	if (data) {
 		bio_init(bio, NULL, NULL, 0, opf);
-		iou_bio_set_mem(bio, io, off, len);
-		ret = iou_nvme_map(rq, bio, io);
-		if (unlikely(ret)) {
-			blk_mq_free_request(rq);
-			return ret;
+		iou_bio_set_mem(bio, io, page ? 0 : io->skip + off, len);
+		if (page) {
+			iou_nvme_map_page(rq, bio, len);
+		} else {
+			ret = blk_rq_append_bio(rq, bio);
+			if (unlikely(ret)) {
+				blk_mq_free_request(rq);
+				return ret;
+			}
 		}
 	}
 	rq->end_io = iou_nvme_end_io;
@@ -209,7 +219,7 @@ static __always_inline int iou_nvme_start(struct iou_io *io, struct bio *bio,
 static noinline int iou_nvme_start_part(struct iou_io *io, struct bio *bio,
 					u32 off, u32 len, bool nowait)
 {
-	return iou_nvme_start(io, bio, off, len, nowait);
+	return iou_nvme_start(io, bio, off, len, nowait, false);
 }
 
 /* Bytes that one command can carry. */
@@ -236,9 +246,12 @@ int iou_nvme_submit(struct iou_io *io, bool nowait)
 	u32 part, parts, i, off;
 	int ret;
 
+	io->more = NULL;
 	/* A page is never too much for one command. */
-	if (likely(io->len <= PAGE_SIZE))
-		return iou_nvme_start(io, &io->bio, 0, io->len, nowait);
+	if (likely(iou_nvme_in_page(io)))
+		return iou_nvme_start(io, &io->bio, 0, io->len, nowait, true);
+	if (io->len <= PAGE_SIZE)
+		return iou_nvme_start_part(io, &io->bio, 0, io->len, nowait);
 	part = iou_nvme_part_len(io);
 	parts = DIV_ROUND_UP(io->len, part);
 	if (parts == 1)

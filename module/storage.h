@@ -170,11 +170,6 @@ static inline int iou_storage_submit(struct iou_io *io, bool nowait)
 {
 	io->error = 0;
 	io->nvme_status = 0;
-	if (unlikely(io->st->path == IO_UNIFIED_PATH_FILE)) {
-		iou_file_submit(io);
-		return 0;
-	}
-	io->more = NULL;
 	/*
 	 * Ranges without data are the block layer's on every path: it knows what
 	 * the device wants of them.
@@ -182,7 +177,10 @@ static inline int iou_storage_submit(struct iou_io *io, bool nowait)
 	if (io->st->path == IO_UNIFIED_PATH_PASSTHROUGH &&
 	    !(io->flags & (IO_UNIFIED_F_DISCARD | IO_UNIFIED_F_ZEROES)))
 		return iou_nvme_submit(io, nowait);
-	return iou_bio_submit(io, nowait);
+	if (io->st->path != IO_UNIFIED_PATH_FILE)
+		return iou_bio_submit(io, nowait);
+	iou_file_submit(io);
+	return 0;
 }
 
 /* Why a transfer failed. */
@@ -211,7 +209,7 @@ static inline void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem,
 	io->skip = off;
 }
 
-/* Set a bio up over the slices of an io, from @off bytes into it. */
+/* Set a bio up over the slices of an io, from @off bytes into the first. */
 static inline void iou_bio_set_mem(struct bio *bio, const struct iou_io *io,
 				   u32 off, u32 len)
 {
@@ -219,10 +217,10 @@ static inline void iou_bio_set_mem(struct bio *bio, const struct iou_io *io,
 	bio_set_flag(bio, BIO_CLONED);
 	bio->bi_io_vec = io->bvec;
 	bio->bi_vcnt = io->nr_bvec;
-	bio->bi_iter.bi_size = io->skip + off + len;
+	bio->bi_iter.bi_size = off + len;
 	/* The iterator starts at the first slice: move it to our first byte. */
-	if (unlikely(io->skip + off))
-		bio_advance_iter(bio, &bio->bi_iter, io->skip + off);
+	if (unlikely(off))
+		bio_advance_iter(bio, &bio->bi_iter, off);
 }
 
 /*
