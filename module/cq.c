@@ -24,18 +24,10 @@ static u32 iou_cq_room(struct iou_pair *p)
 	return used < size ? size - used : 0;
 }
 
-void iou_cq_wake(struct iou_pair *p)
+void iou_cq_wake_waiters(struct iou_pair *p)
 {
-	wait_queue_head_t *poll_wait = &p->region->file->poll_wait;
-
-	/* The entry is seen before we look who waits for one. */
-	smp_mb();
-	/* After the barrier above */
-	if (waitqueue_active(&p->wait))
-		wake_up(&p->wait);
-	/* The same */
-	if (waitqueue_active(poll_wait))
-		wake_up_poll(poll_wait, EPOLLIN | EPOLLRDNORM);
+	wake_up(&p->wait);
+	wake_up_poll(&p->region->file->poll_wait, EPOLLIN | EPOLLRDNORM);
 }
 
 u32 iou_cq_reserve(struct iou_pair *p, u32 want)

@@ -15,8 +15,19 @@ void iou_cq_unreserve(struct iou_pair *p, u32 nr);
 /* Post an entry if there is room beyond what is promised. */
 bool iou_cq_try_post(struct iou_pair *p, const struct io_unified_cqe *cqe);
 
+void iou_cq_wake_waiters(struct iou_pair *p);
+
 /* Wake who waits for entries. */
-void iou_cq_wake(struct iou_pair *p);
+static inline void iou_cq_wake(struct iou_pair *p)
+{
+	/* The entry is seen before we look who waits for one. */
+	smp_mb();
+	/* After the barrier above */
+	if (unlikely(waitqueue_active(&p->wait)) ||
+	    /* The same */
+	    unlikely(waitqueue_active(&p->region->file->poll_wait)))
+		iou_cq_wake_waiters(p);
+}
 
 /* The next entry. It is in memory of the application's: not to be read. */
 static inline struct io_unified_cqe *iou_cq_entry(struct iou_pair *p)
