@@ -184,13 +184,16 @@ struct iou_file {
  * @busy: somebody takes from the SQ
  * @sq_mask: how many, less 1
  * @sq_cons: our index, of which the application sees a copy; who is @busy
- * @pool: ops
+ * @pool: ops, taken by who is @busy
  * @wait: callers of IO_UNIFIED_ENTER
- * @lock: @cq_prod, @cq_reserved; _irqsave
+ * @lock: @cq_prod, @cq_reserved, @back, @plain; _irqsave
  * @cqes: entries of the CQ
  * @cq_mask: how many, less 1
  * @cq_prod: our index, of which the application sees a copy
  * @cq_reserved: entries that are promised to ops in flight
+ * @back: plain ops that are over, for @pool
+ * @plain: plain ops in flight by storage attachment, on which there is a reference
+ *	while they are more than 0, see plain.c
  */
 struct iou_pair {
 	struct iou_region *region;
@@ -206,6 +209,8 @@ struct iou_pair {
 	u32 cq_mask;
 	u32 cq_prod;
 	u32 cq_reserved;
+	struct llist_node *back;
+	s32 plain[IOU_MAX_ATTACHMENTS];
 } ____cacheline_aligned_in_smp;
 
 /**

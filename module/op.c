@@ -23,33 +23,17 @@
 #include "trace.h"
 #include "uring.h"
 
-/* What a plain op does not set and yet looks at */
-static inline void iou_op_init(struct iou_op *op, struct iou_region *r,
-			       bool poll)
+void iou_op_of_plain(struct iou_op *op, struct iou_pair *pair)
 {
-	op->r = r;
-	op->cmd = NULL;
-	op->pair = NULL;
-	op->next = NULL;
-	op->st = NULL;
-	op->nq = NULL;
-	op->tq = NULL;
-	op->prog = NULL;
-	op->done = 0;
-	op->flags = 0;
-	op->verdict = 0;
-	op->error = 0;
-	op->reason = IO_UNIFIED_REASON_NONE;
-	op->hops = 0;
-	op->burst = false;
-	op->poll = poll;
-	op->again = false;
-	op->fell_short = false;
-	op->retaken = false;
-	op->bounced = false;
-	op->lent = false;
-	op->holds_region = false;
-	op->io.nvme_status = 0;
+	memset_after(op, 0, pair);
+	op->pair = pair;
+	op->st = op->io.st;
+	op->burst = pair && op->cmd;
+	op->poll = op->io.poll;
+	op->addr = op->d.addr;
+	op->dev_offset = op->d.dev_offset;
+	op->cookie = op->d.cookie;
+	op->len = op->d.len;
 }
 
 static inline void iou_op_release(struct iou_op *op)
@@ -594,40 +578,7 @@ static int iou_op_check_storage(struct iou_op *op)
 	return iou_storage_check(op->st, d->dev_offset, d->len, reason);
 }
 
-/*
- * Most ops read or write. One that says so and nothing else, and is right, is
- * ready in one go; whoever else finds out what is wrong, and why. In an RCU
- * read-side section.
- */
-static __always_inline bool iou_op_prepare_plain(struct iou_op *op)
-{
-	const struct io_unified_desc *d = &op->d;
-	struct iou_storage *st;
-	struct iou_att *att;
-
-	if (!iou_desc_plain(op->r, d))
-		return false;
-	att = iou_att_get_rcu(op->r->storage, d->storage);
-	if (unlikely(!att))
-		return false;
-	st = iou_att_storage(att);
-	if (unlikely(!(d->flags & IO_UNIFIED_F_WRITE ? st->writable :
-						       st->readable) ||
-		     (d->addr & st->dma_mask) ||
-		     ((d->dev_offset | d->len) & (iou_block_size(st) - 1)) ||
-		     d->len > st->size || d->dev_offset > st->size - d->len)) {
-		iou_att_put(att);
-		return false;
-	}
-	op->st = st;
-	op->addr = d->addr;
-	op->dev_offset = d->dev_offset;
-	op->cookie = d->cookie;
-	op->len = d->len;
-	return true;
-}
-
-static noinline int iou_op_prepare(struct iou_op *op)
+static int iou_op_prepare(struct iou_op *op)
 {
 	const struct io_unified_desc *d = &op->d;
 	int ret;
@@ -669,37 +620,18 @@ struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool,
 			  const struct io_unified_desc *shared, bool poll)
 {
 	struct iou_op *op = iou_pool_get(pool);
-	bool plain;
 
 	if (unlikely(!op))
 		return NULL;
-	iou_op_init(op, r, poll);
+	memset_after(op, 0, pair);
+	op->r = r;
+	op->cmd = NULL;
+	op->pair = NULL;
+	op->poll = poll;
+	op->io.nvme_status = 0;
 	iou_read_shared(&op->d, shared, sizeof(op->d));
-	rcu_read_lock();
-	plain = iou_op_prepare_plain(op);
-	rcu_read_unlock();
-	if (unlikely(!plain))
-		op->error = iou_op_prepare(op);
+	op->error = iou_op_prepare(op);
 	return op;
-}
-
-struct iou_op *iou_op_new_plain(struct iou_region *r, struct iou_pool *pool,
-				const struct io_unified_desc *shared, bool poll)
-{
-	struct iou_op *op;
-
-	/* Tells what to expect, no more: it may be another one when it is read. */
-	if (READ_ONCE(shared->ops) != IO_UNIFIED_OP_NVME)
-		return NULL;
-	op = iou_pool_try(pool);
-	if (unlikely(!op))
-		return NULL;
-	iou_op_init(op, r, poll);
-	iou_read_shared(&op->d, shared, sizeof(op->d));
-	if (likely(iou_op_prepare_plain(op)))
-		return op;
-	iou_pool_put(op);
-	return NULL;
 }
 
 int iou_op_start(struct iou_op *op, bool nowait)

@@ -51,6 +51,8 @@ struct iou_prog;
  * @bounced: the program sends it back, and it goes nowhere else
  * @lent: its memory is the device's still, see struct iou_tx
  * @holds_region: it has a reference on @r, not on attachments alone
+ *
+ * All behind @pair is 0 to begin with. A plain read or write has less, see plain.h.
  */
 struct iou_op {
 	struct iou_io io;
@@ -108,13 +110,10 @@ struct iou_op {
 struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool,
 			  const struct io_unified_desc *shared, bool poll);
 /*
- * The same for a plain read or write that there is nothing to say against. NULL:
- * it is none, or no memory is at hand. Does not sleep, and all that it needs of
- * the region is an RCU read-side section.
+ * A plain op that was not started, or failed, becomes one that the functions below
+ * are for. It has a reference on its attachment, which is all that holds the region.
  */
-struct iou_op *iou_op_new_plain(struct iou_region *r, struct iou_pool *pool,
-				const struct io_unified_desc *shared,
-				bool poll);
+void iou_op_of_plain(struct iou_op *op, struct iou_pair *pair);
 /* One that was not started: as if it had never been. */
 void iou_op_drop(struct iou_op *op);
 

@@ -35,7 +35,7 @@ void iou_pool_free(struct iou_op *op)
 	kmem_cache_free(iou_op_cache, op);
 }
 
-static void iou_pool_free_list(struct llist_node *node)
+void iou_pool_free_list(struct llist_node *node)
 {
 	struct llist_node *next;
 

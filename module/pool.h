@@ -39,6 +39,7 @@ static inline void iou_pool_put(struct iou_op *op)
 		iou_pool_free(op);
 }
 
+void iou_pool_free_list(struct llist_node *node);
 void iou_pool_drain(struct iou_pool *pool);
 
 int iou_pool_init(void);

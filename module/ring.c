@@ -14,6 +14,7 @@
 
 #include "cq.h"
 #include "op.h"
+#include "plain.h"
 #include "pool.h"
 #include "ring.h"
 #include "shared.h"
@@ -118,7 +119,6 @@ static struct iou_op *iou_ring_one(struct iou_pair *p,
 	if (cmd) {
 		op->cmd = cmd;
 		op->burst = true;
-		atomic_inc(&iou_pdu(cmd)->left);
 	}
 	if (op->error || !cmd)
 		return op;
@@ -134,13 +134,21 @@ static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 			 const struct iou_ring_take *take)
 {
 	struct iou_op *head = NULL, *last = NULL, *op;
-	u32 i;
+	u32 i = 0, plain;
 
-	for (i = 0; i < nr; i++) {
+	if (take->cmd)
+		atomic_add(nr, &iou_pdu(take->cmd)->left);
+	while (i < nr) {
+		/* Most are plain, and alone. */
+		plain = head ? 0 : iou_plain_take(p, nr - i, take);
+		i += plain;
+		if (plain)
+			continue;
 		op = iou_ring_one(p, take);
 		if (unlikely(!op))
 			break;
 		p->sq_cons++;
+		i++;
 		/* A group is complete before its first op starts. */
 		if (last)
 			last->next = op;
@@ -155,6 +163,8 @@ static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 	}
 	if (head)
 		iou_ring_start(head, take->nowait);
+	if (take->cmd && unlikely(i < nr))
+		atomic_sub(nr - i, &iou_pdu(take->cmd)->left);
 	/* The slots are free once the index says so. */
 	smp_store_release(&p->ctrl->sq_cons, p->sq_cons);
 	return i;
@@ -339,8 +349,10 @@ void iou_pairs_exit(struct iou_region *r)
 {
 	u32 i;
 
-	for (i = 0; i < r->nr_pairs; i++)
+	for (i = 0; i < r->nr_pairs; i++) {
 		iou_pool_drain(&r->pairs[i].pool);
+		iou_pool_free_list(r->pairs[i].back);
+	}
 	for (i = 0; i < IOU_MAX_LINKS; i++)
 		iou_pool_drain(&r->links[i].pool);
 	kvfree(r->pairs);

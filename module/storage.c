@@ -290,6 +290,8 @@ struct iou_att *iou_storage_attach(struct iou_region *r,
 	st->readable = st->file->f_mode & FMODE_READ;
 	st->writable = (st->file->f_mode & FMODE_WRITE) &&
 		       !(arg->flags & IO_UNIFIED_ATTACH_RDONLY);
+	st->forbidden = (st->readable ? 0 : IO_UNIFIED_F_READ) |
+			(st->writable ? 0 : IO_UNIFIED_F_WRITE);
 
 	ret = iou_att_init(&st->att, r, &iou_storage_ops,
 			   IO_UNIFIED_KIND_STORAGE);

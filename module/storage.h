@@ -49,6 +49,7 @@ static inline enum iou_io_op iou_io_op_of(u32 flags)
  * @dma_mask: memory address and length must be aligned to this
  * @readable: rights of the file
  * @writable: rights of the file and the attachment
+ * @forbidden: the same: IO_UNIFIED_F_READ, IO_UNIFIED_F_WRITE
  * @pollable: it has queues without interrupts
  * @limit: file: where writes must end
  * @frozen: file: what waits for its file system to be thawed
@@ -69,6 +70,7 @@ struct iou_storage {
 	u32 dma_mask;
 	bool readable;
 	bool writable;
+	u32 forbidden;
 	bool pollable;
 	u64 limit;
 	struct llist_head frozen;

@@ -6,6 +6,8 @@
 #include "defer.h"
 #include "desc.h"
 #include "op.h"
+#include "plain.h"
+#include "pool.h"
 #include "ring.h"
 #include "shared.h"
 #include "stream.h"
@@ -259,64 +261,130 @@ static noinline int iou_uring_other(struct iou_region *r,
 	return iou_uring_result(cmd, issue_flags, ret, reason);
 }
 
-/*
- * The command of an SQE for a plain read or write, which most are. NULL: it is
- * something else, or something is wrong with it. In an RCU read-side section.
- */
-static struct iou_op *iou_uring_plain(struct iou_region *r,
-				      struct iou_link *link,
-				      struct io_uring_cmd *cmd,
-				      unsigned int issue_flags)
+static inline void iou_uring_init(struct io_uring_cmd *cmd, u8 link,
+				  unsigned int issue_flags)
 {
-	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
+	struct iou_pdu *pdu = iou_pdu(cmd);
 
-	if (cmd->cmd_op != IO_UNIFIED_CMD_OP ||
-	    !(issue_flags & IO_URING_F_SQE128) ||
-	    (READ_ONCE(bytes->stream) | READ_ONCE(bytes->reserved)))
-		return NULL;
-	return iou_op_new_plain(r, &link->pool, &bytes->desc,
-				issue_flags & IO_URING_F_IOPOLL);
+	/* @res and @left are for who needs them. */
+	pdu->polled = 0;
+	pdu->res2 = 0;
+	pdu->cqe32 = issue_flags & IO_URING_F_CQE32;
+	pdu->cancelable = false;
+	pdu->burst = false;
+	pdu->iopoll = issue_flags & IO_URING_F_IOPOLL;
+	pdu->queued = false;
+	pdu->ended = false;
+	pdu->link = link;
 }
 
-int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
+/* Whatever it is, and whatever is wrong with it. */
+static noinline int iou_uring_any(struct io_uring_cmd *cmd,
+				  unsigned int issue_flags)
 {
 	struct iou_file *f = cmd->file->private_data;
-	struct iou_pdu *pdu = iou_pdu(cmd);
 	struct iou_link *link = NULL;
-	struct iou_op *op = NULL;
 	struct iou_region *r;
 	int ret;
 
-	if (unlikely(issue_flags & IOU_URING_F_CANCEL)) {
+	if (issue_flags & IOU_URING_F_CANCEL) {
 		iou_cancel_cmd(f, cmd);
 		return 0;
 	}
 
-	*pdu = (struct iou_pdu){
-		.cqe32 = !!(issue_flags & IO_URING_F_CQE32),
-		.iopoll = !!(issue_flags & IO_URING_F_IOPOLL),
-	};
-	rcu_read_lock();
-	r = rcu_dereference(f->region);
-	if (likely(r))
+	r = iou_region_get(f);
+	if (r)
 		link = iou_ring_link(r, iou_uring_ctx(cmd));
-	if (likely(link)) {
-		pdu->link = link->index;
-		op = iou_uring_plain(r, link, cmd, issue_flags);
-	}
-	/* A plain op has its attachment, and with it the region. */
-	if (likely(op)) {
-		rcu_read_unlock();
-		return iou_uring_start(op, cmd, issue_flags);
-	}
-	if (r && !percpu_ref_tryget_live_rcu(&r->refs))
-		r = NULL;
-	rcu_read_unlock();
-
+	iou_uring_init(cmd, link ? link->index : 0, issue_flags);
 	ret = iou_uring_other(r, cmd, link, issue_flags);
 	if (r)
 		iou_region_put(r);
 	return ret;
+}
+
+/*
+ * The op of an SQE for a plain read or write, ready to be started, with a reference
+ * on its attachment and by that on the region. NULL: it is something else, or
+ * something is wrong with it. In an RCU read-side section.
+ */
+static __always_inline struct iou_op *iou_uring_plain(struct io_uring_cmd *cmd,
+						      unsigned int issue_flags)
+{
+	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
+	struct iou_file *f = cmd->file->private_data;
+	struct iou_region *r = rcu_dereference(f->region);
+	struct iou_link *link;
+	struct iou_att *att;
+	struct iou_op *op;
+	u32 index;
+
+	if (unlikely(!r ||
+		     (READ_ONCE(bytes->stream) | READ_ONCE(bytes->reserved))))
+		return NULL;
+	link = iou_ring_link(r, iou_uring_ctx(cmd));
+	if (unlikely(!link))
+		return NULL;
+	op = iou_pool_try(&link->pool);
+	if (unlikely(!op))
+		return NULL;
+	iou_read_shared(&op->d, &bytes->desc, sizeof(op->d));
+	index = op->d.storage;
+	if (unlikely(index >= IOU_MAX_ATTACHMENTS))
+		goto put_op;
+	att = iou_att_get_rcu(r->storage, index);
+	if (unlikely(!att))
+		goto put_op;
+	if (unlikely(!iou_plain_fits(r, iou_att_storage(att), &op->d, 0)))
+		goto put_att;
+	iou_uring_init(cmd, link->index, issue_flags);
+	iou_plain_prepare(op, r, iou_att_storage(att), cmd,
+			  issue_flags & IO_URING_F_IOPOLL, iou_plain_cmd_done);
+	return op;
+
+put_att:
+	iou_att_put(att);
+put_op:
+	iou_pool_put(op);
+	return NULL;
+}
+
+static noinline int iou_uring_plain_refuse(struct iou_op *op,
+					   struct io_uring_cmd *cmd,
+					   unsigned int issue_flags, int ret)
+{
+	iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, -1);
+	iou_op_of_plain(op, NULL);
+	if (ret != -EAGAIN)
+		op->reason = IO_UNIFIED_REASON_IO;
+	return iou_uring_refuse(op, cmd, issue_flags, ret);
+}
+
+int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
+	const u32 what = IO_URING_F_SQE128 | IOU_URING_F_CANCEL;
+	struct iou_op *op;
+	int ret;
+
+	/* What to expect, no more: it may be another one when it is read. */
+	if (cmd->cmd_op != IO_UNIFIED_CMD_OP ||
+	    (issue_flags & what) != IO_URING_F_SQE128 ||
+	    READ_ONCE(bytes->desc.ops) != IO_UNIFIED_OP_NVME)
+		return iou_uring_any(cmd, issue_flags);
+	rcu_read_lock();
+	op = iou_uring_plain(cmd, issue_flags);
+	rcu_read_unlock();
+	if (!op)
+		return iou_uring_any(cmd, issue_flags);
+
+	if (unlikely(op->io.poll))
+		iou_pdu(cmd)->polled = BIT_ULL(op->d.storage);
+	trace_io_unified_submit(op->r, &op->d);
+	iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, 1);
+	ret = iou_storage_submit(&op->io, issue_flags & IO_URING_F_NONBLOCK);
+	if (unlikely(ret))
+		return iou_uring_plain_refuse(op, cmd, issue_flags, ret);
+	return -EIOCBQUEUED;
 }
 
 int iou_uring_cmd_iopoll(struct io_uring_cmd *cmd, struct io_comp_batch *iob,

@@ -42,10 +42,10 @@ struct iou_pdu {
 	u64 res2;
 	s32 res;
 	atomic_t left;
-	u8 cqe32 : 1;
-	u8 cancelable : 1;
-	u8 burst : 1;
-	u8 iopoll : 1;
+	bool cqe32;
+	bool cancelable;
+	bool burst;
+	bool iopoll;
 	bool queued;
 	bool ended;
 	u8 link;
