@@ -48,23 +48,36 @@ done_testing() {
 	[ "$tap_failed" -eq 0 ]
 }
 
+# Time that passes without a process for it
+exec {never}<> <(:)
+pause() { read -rt "$1" -u "$never" || :; }
+
 # until_true SECONDS COMMAND...: fails when the time is up
 until_true() {
 	local end=$((SECONDS + $1 * ${IO_UNIFIED_TIMEOUT_SCALE:-1}))
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
+		pause 0.1
 	done
+}
+
+# has_line FILE START: does a line of the file start so?
+has_line() {
+	local line
+	while IFS= read -r line || [ -n "$line" ]; do
+		[[ $line != "$2"* ]] || return 0
+	done 2>/dev/null <"$1"
+	return 1
 }
 
 # until_records PID FILE: until that iou record says in FILE that it does; fails
 # when it has ended, or within half a minute does not
 until_records() {
 	local n=0
-	until grep -q '^recording' "$2" 2>/dev/null; do
+	until has_line "$2" recording; do
 		n=$((n + 1))
 		kill -0 "$1" 2>/dev/null && [ $n -lt 150 ] || return 1
-		sleep 0.2
+		pause 0.2
 	done
 }

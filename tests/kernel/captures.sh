@@ -8,11 +8,11 @@ set -u
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/tap.sh
 . "$here/../tap.sh"
-captures=${IOU_CAPTURES:-/usr/share/io_unified/captures}
+captures=${IOU_CAPTURES:-/usr/share/io_unified/captures} # or an archive of it
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
 mtu=3490		# the largest that XDP allows on a veth
 
-[ -d "$captures" ] || skip_all "no captures in $captures"
+[ -e "$captures" ] || skip_all "no captures in $captures"
 for need in tcpdump capinfos tshark jq; do
 	command -v $need >/dev/null || skip_all "$need is not installed"
 done
@@ -56,7 +56,7 @@ record() {
 		return 1
 	fi
 	"$here/replay" "$tx" "$rx" "$sent" || return 1
-	sleep 0.5
+	pause 0.5
 	kill -INT $pid
 	wait $pid || { cat "$dir/err"; return 1; }
 	grep -E '^(net|drive|memory)' "$dir/err"
@@ -126,6 +126,11 @@ filtered() {
 }
 
 sent=$dir/sent.pcap
+if [ -f "$captures" ]; then
+	mkdir "$dir/captures"
+	tar -C "$dir/captures" -xf "$captures" || exit 1
+	captures=$dir/captures
+fi
 find "$captures" -type f \( -name '*.pcap' -o -name '*.pcapng' \) | sort >"$dir/files"
 mapfile -t files <"$dir/files"
 check "captures are merged" "$here/capmerge" $((mtu + 14)) "$sent" "$dir/manifest" "${files[@]}"

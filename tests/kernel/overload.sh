@@ -64,7 +64,7 @@ record() {
 	tcpreplay -q -t -l 4 -i "$tx" "$dir/sent.pcap" >"$dir/replay" 2>&1
 	sent=$(($(sent_on "$tx") - before))
 	# A NIC may hold packets back until there are frames again.
-	sleep 2
+	pause 2
 	kill -INT $pid
 	wait $pid || { comment "$dir/err"; return 1; }
 	jq -c '{received, recorded, filtered, dropped}' "$dir/json" | sed 's/^/# /'

@@ -95,7 +95,7 @@ io_start() {
 	"$here/remote_io" "$dev" $1 <"$dir/go" >"$dir/io" 2>&1 &
 	pid=$!
 	exec 7>"$dir/go"
-	until_true 30 grep -q '^good [1-9]' "$dir/io"
+	until_true 30 more_than 0
 }
 io_end() {
 	local status
@@ -106,21 +106,26 @@ io_end() {
 	[ $status = 0 ] || echo "# exit status $status"
 	return $status
 }
-# What it said last.
-good() { awk '$1 == "good" { n = $2 } END { print n + 0 }' "$dir/io"; }
-bad() { awk '$1 == "good" { n = $4 } END { print n + 0 }' "$dir/io"; }
-some_failed() { [ "$(bad)" -gt 0 ]; }
-none_failed() { [ "$(bad)" = 0 ]; }
-path_is() { grep -q "^path $1\$" "$dir/io"; }
-more_than() { [ "$(good)" -gt "$1" ]; }
-runs() { until_true 60 more_than $(($(good) + 50)); }
+# count: sets good and bad to what it said last.
+count() {
+	local word n rest
+	good=0 bad=0
+	while read -r word n _ rest; do
+		[ "$word" != good ] || good=$n bad=${rest%% *}
+	done <"$dir/io"
+}
+some_failed() { count && [ "$bad" -gt 0 ]; }
+none_failed() { count && [ "$bad" = 0 ]; }
+path_is() { has_line "$dir/io" "path $1"; }
+more_than() { count && [ "$good" -gt "$1" ]; }
+runs() { count && until_true 60 more_than $((good + 50)); }
 
 # outage: away for some seconds, and there again, twice
 outage() {
 	local n
 	for n in 1 2; do
 		port_down || return 1
-		sleep $((n * 2))
+		pause $((n * 2))
 		port_up || return 1
 		runs || return 1
 	done

@@ -9,7 +9,7 @@ in_use() { ! rmmod io_unified 2>/dev/null && [ -d /sys/module/io_unified ]; }
 is_free() {
 	for _ in $(seq 100); do
 		[ "$(cat /sys/module/io_unified/refcnt)" != 0 ] || return 0
-		sleep 0.05
+		pause 0.05
 	done
 	return 1
 }
