@@ -22,23 +22,12 @@ static void set_up(void)
 	t_link_open(&life.l, &veth, 1500);
 }
 
-/* Rounds of @one with traffic, after some that fill caches and tables. */
+/* Rounds of @one with traffic. */
 static void repeat(void (*one)(int round), int n)
 {
-	struct t_leak before;
-	int i, refs;
-
 	set_up();
-	refs = t_refcount();
 	t_traffic_start("iout1");
-	for (i = 0; i < 24; i++)
-		one(i);
-	t_refcount_wait(refs);
-	t_leak_start(&before);
-	for (i = 0; i < n; i++)
-		one(i);
-	t_refcount_wait(refs);
-	t_leak_check(&before, n);
+	t_leak_rounds(one, 24, n);
 	t_traffic_stop();
 }
 
@@ -163,12 +152,6 @@ static void one_ring(int round)
 	struct t_res res;
 	u64 end;
 
-	if (round < 0) {
-		if (open)
-			t_region_close(&life.r);
-		open = false;
-		return;
-	}
 	if (!open) {
 		t_life_open(&life, 0);
 		io_uring_queue_exit(&life.r.ring);
@@ -262,19 +245,14 @@ static void delete (void)
 
 static void ring_close(void)
 {
-	struct t_leak before;
-	int i, refs;
+	int refs;
 
 	set_up();
 	refs = t_refcount();
 	t_traffic_start("iout1");
-	for (i = 0; i < 12; i++)
-		one_ring(i);
-	t_leak_start(&before);
-	for (i = 0; i < t_rounds(); i++)
-		one_ring(i);
-	t_leak_check(&before, t_rounds());
-	one_ring(-1);
+	one_ring(0);
+	t_leak_rounds(one_ring, 12, t_rounds());
+	t_region_close(&life.r);
 	t_refcount_wait(refs);
 	t_traffic_stop();
 }

@@ -105,21 +105,11 @@ static void one(int round)
 
 static void removal(void)
 {
-	struct t_leak before;
-	int i, n = t_rounds(), refs;
-
 	t_disk_nvme(&life.disk, 4096, 0);
 	find_slot();
 	t_link_open(&life.l, &veth, 1500);
-	refs = t_refcount();
 	t_traffic_start("iout1");
-	for (i = 0; i < 8; i++)
-		one(i);
-	t_leak_start(&before);
-	for (i = 0; i < n; i++)
-		one(i);
-	t_refcount_wait(refs);
-	t_leak_check(&before, n);
+	t_leak_rounds(one, 8, t_rounds());
 	t_traffic_stop();
 }
 

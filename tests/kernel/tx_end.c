@@ -277,8 +277,10 @@ static void timed_out(void)
 	tear_down();
 }
 
-/* The end of a process that has sends in flight, in every form. */
-static void process(int how)
+static enum { KILL, EXEC, CLOSE, EXIT } how;
+
+/* The end of a process that has sends in flight. */
+static void process(int round)
 {
 	u64 until = t_now_ms() + 20000;
 	int status;
@@ -290,47 +292,36 @@ static void process(int how)
 		t_region_open(&r, NULL);
 		net = t_attach_tx(&r, "ioutv");
 		start();
-		if (how == 0)
+		if (how == KILL)
 			pause();
-		else if (how == 1)
+		else if (how == EXEC)
 			execl("/bin/true", "true", NULL);
-		else if (how == 2) {
+		else if (how == CLOSE) {
 			close(r.fd);
 			io_uring_queue_exit(&r.ring);
 		}
 		_exit(0);
 	}
-	if (how == 0) {
-		usleep(20000 + rand() % 50000);
+	if (how == KILL) {
+		usleep(20000 + round * 7919 % 50000);
 		kill(pid, SIGKILL);
 	}
 	while (waitpid(pid, &status, WNOHANG) != pid) {
 		REQUIRE(t_now_ms() < until, "it does not die");
 		usleep(1000);
 	}
-	CHECK(how == 0 ? WIFSIGNALED(status) : WIFEXITED(status));
+	CHECK(how == KILL ? WIFSIGNALED(status) : WIFEXITED(status));
 }
 
-static void processes(int how)
+static void processes(void)
 {
-	enum { WARM_UP = 12 };
-	struct t_leak before;
-	int i, rounds = t_rounds();
-
 	set_up(40);
 	t_region_close(&r);
 	close(peer);
-	for (i = 0; i < WARM_UP; i++)
-		process(how);
-	t_refcount_wait(0);
-	t_leak_start(&before);
-	for (i = 0; i < rounds; i++)
-		process(how);
-	t_refcount_wait(0);
-	t_leak_check(&before, rounds);
+	t_leak_rounds(process, 12, t_rounds());
 	/* And where they do not come back soon. */
 	delay(4000);
-	process(how);
+	process(0);
 	t_refcount_wait(0);
 	peer = t_listen(l.rx, false);
 	tear_down();
@@ -338,19 +329,23 @@ static void processes(int how)
 
 static void killed(void)
 {
-	processes(0);
+	how = KILL;
+	processes();
 }
 static void execed(void)
 {
-	processes(1);
+	how = EXEC;
+	processes();
 }
 static void closed(void)
 {
-	processes(2);
+	how = CLOSE;
+	processes();
 }
 static void exited(void)
 {
-	processes(3);
+	how = EXIT;
+	processes();
 }
 
 /* Sends from one side, the link going up and down from the other. */

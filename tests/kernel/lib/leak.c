@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <bpf/bpf.h>
 #include <dirent.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/param.h>
 #include <sys/sysinfo.h>
@@ -117,85 +116,88 @@ void t_leak_start(struct t_leak *l)
  * A page each round: less than anything that we could forget. But lists and counters
  * of CPUs hide a little, however few rounds there are.
  */
-static long enough_kb(int rounds)
+static long at_least_80(int rounds)
 {
-	return MAX(4L * rounds, 320L);
+	return MAX(rounds, 80);
 }
 
-static long enough_free_kb(int rounds)
+/* What of it went with each of @rounds rounds, or NULL. */
+static const char *lost(const struct t_leak *before, const struct t_leak *now,
+			int rounds)
 {
-	return slabs_are_kept() ? KASAN_KEEPS_KB : enough_kb(rounds);
+	long enough = at_least_80(rounds), enough_kb = 4 * enough;
+	bool kept = slabs_are_kept();
+
+	if (before->free_kb - now->free_kb >=
+	    (kept ? KASAN_KEEPS_KB : enough_kb))
+		return "memory is gone";
+	if (!kept && now->slab_kb - before->slab_kb >= enough_kb)
+		return "slabs have grown";
+	if (now->percpu_kb - before->percpu_kb >= enough_kb)
+		return "memory of CPUs has grown";
+	if (now->vmalloc_kb - before->vmalloc_kb >= enough_kb)
+		return "vmalloc has grown";
+	if (now->pinned - before->pinned >= enough)
+		return "pages are pinned";
+	if (now->files - before->files >= MAX(rounds, 32L * get_nprocs()))
+		return "files are open";
+	if (now->netdevs > before->netdevs)
+		return "interfaces are left";
+	if (now->bpf > before->bpf)
+		return "BPF programs, maps or links are left";
+	return NULL;
 }
 
-static long enough_slab_kb(int rounds)
+/* The same as soon as there is nothing, or when it does not get so. */
+static const char *settle(const struct t_leak *before, int rounds)
 {
-	return slabs_are_kept() ? LONG_MAX : enough_kb(rounds);
-}
-
-static long enough_files(int rounds)
-{
-	return MAX(rounds, 32L * get_nprocs());
-}
-
-/* What is there @now, as soon as it is as good as @before; false: it does not get so. */
-static bool settle(const struct t_leak *before, int rounds, struct t_leak *now)
-{
+	struct t_leak now;
+	const char *what;
 	int i;
 
 	/* io_uring takes rings down later, some of them by and by. */
 	for (i = 0; i < 12; i++) {
-		t_leak_start(now);
-		if (before->free_kb - now->free_kb < enough_free_kb(rounds) &&
-		    now->slab_kb - before->slab_kb < enough_slab_kb(rounds) &&
-		    now->percpu_kb - before->percpu_kb < enough_kb(rounds) &&
-		    now->vmalloc_kb - before->vmalloc_kb < enough_kb(rounds) &&
-		    now->pinned - before->pinned < rounds &&
-		    now->files - before->files < enough_files(rounds) &&
-		    now->netdevs <= before->netdevs && now->bpf <= before->bpf)
-			return true;
+		t_leak_start(&now);
+		what = lost(before, &now, rounds);
+		if (!what)
+			break;
 		t_sleep_ms(1000);
 	}
-	return false;
-}
-
-static void tell(const struct t_leak *before, const struct t_leak *now,
-		 int rounds)
-{
 	t_note("%d rounds: free %+ld kB, slab %+ld kB, percpu %+ld kB, vmalloc %+ld kB, pinned %+ld pages, files %+ld, bpf %+ld",
-	       rounds, now->free_kb - before->free_kb,
-	       now->slab_kb - before->slab_kb,
-	       now->percpu_kb - before->percpu_kb,
-	       now->vmalloc_kb - before->vmalloc_kb,
-	       now->pinned - before->pinned, now->files - before->files,
-	       now->bpf - before->bpf);
-}
-
-bool t_leak_none(const struct t_leak *before, int rounds)
-{
-	struct t_leak now;
-	bool none = settle(before, rounds, &now);
-
-	tell(before, &now, rounds);
-	return none;
+	       rounds, now.free_kb - before->free_kb,
+	       now.slab_kb - before->slab_kb, now.percpu_kb - before->percpu_kb,
+	       now.vmalloc_kb - before->vmalloc_kb, now.pinned - before->pinned,
+	       now.files - before->files, now.bpf - before->bpf);
+	return what;
 }
 
 void t_leak_check(const struct t_leak *before, int rounds)
 {
-	struct t_leak now;
+	const char *what = settle(before, rounds);
 
-	settle(before, rounds, &now);
-	tell(before, &now, rounds);
-	CHECK(before->free_kb - now.free_kb < enough_free_kb(rounds),
-	      "memory is gone");
-	CHECK(now.slab_kb - before->slab_kb < enough_slab_kb(rounds),
-	      "slabs have grown");
-	CHECK(now.percpu_kb - before->percpu_kb < enough_kb(rounds));
-	CHECK(now.vmalloc_kb - before->vmalloc_kb < enough_kb(rounds));
-	CHECK(now.pinned - before->pinned < rounds, "pages are pinned");
-	CHECK(now.files - before->files < enough_files(rounds),
-	      "files are open");
-	CHECK(now.netdevs <= before->netdevs, "interfaces");
-	CHECK(now.bpf <= before->bpf, "BPF programs, maps, links");
+	CHECK(!what, "%s", what);
+}
+
+void t_leak_rounds(void (*one)(int round), int warm_up, int rounds)
+{
+	const int refs = t_refcount();
+	const char *what = NULL;
+	struct t_leak before;
+	int i, measure;
+
+	for (i = 0; i < warm_up; i++)
+		one(i);
+	for (measure = 0; measure < 2; measure++) {
+		t_refcount_wait(refs);
+		t_leak_start(&before);
+		for (i = 0; i < rounds; i++)
+			one(i);
+		t_refcount_wait(refs);
+		what = settle(&before, rounds);
+		if (!what)
+			break;
+	}
+	CHECK(!what, "%s, twice", what);
 }
 
 int t_refcount(void)
