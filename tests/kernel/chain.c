@@ -52,16 +52,20 @@ static void write_chain(bool closed)
 	free(buf);
 }
 
-static void set_up(u32 ring_flags, u32 attach, bool closed)
+static void start(u32 ring_flags, u32 attach)
 {
 	struct t_opt opt = { .ring_flags = ring_flags };
 
-	t_disk_nvme(&disk, 512, 0);
-	write_chain(closed);
 	t_region_open(&r, &opt);
 	storage = t_attach_storage(&r, disk.path, attach);
-	obj = t_bpf_open("ops", true);
 	follow = t_attach_bpf(&r, t_bpf_prog(obj, "follow"));
+}
+
+static void set_up(bool closed)
+{
+	t_disk_nvme(&disk, 512, 0);
+	write_chain(closed);
+	obj = t_bpf_open("ops", true);
 	configure(0, 0, 0);
 }
 
@@ -111,7 +115,8 @@ static void walk(void)
 	u64 hops;
 	u32 i;
 
-	set_up(flags[0], flags[1], false);
+	set_up(false);
+	start(flags[0], flags[1]);
 	for (i = 0; i < BLOCKS; i += 9) {
 		one_chain(i, false);
 		one_chain(i, true);
@@ -135,7 +140,8 @@ static void limits(void)
 {
 	struct io_unified_desc d;
 
-	set_up(0, 0, true);
+	set_up(true);
+	start(0, 0);
 	refuse(chain(0, 0, 0), ELOOP, IO_UNIFIED_REASON_HOPS);
 	refuse(chain(0, 7, 0), ELOOP, IO_UNIFIED_REASON_HOPS);
 	refuse(chain(0, 255, 0), ELOOP, IO_UNIFIED_REASON_HOPS);
@@ -177,7 +183,8 @@ static void window(void)
 	};
 	struct io_unified_desc d;
 
-	set_up(0, 0, false);
+	set_up(false);
+	start(0, 0);
 	a.fd = open(disk.path, O_RDONLY);
 	REQUIRE_EQ(t_attach(&r, &a), 0);
 	close(a.fd);
@@ -226,9 +233,9 @@ static void gone(void)
 	};
 	int round;
 
+	set_up(true);
 	for (round = 0; round < 36; round++) {
-		set_up(flags[round % 3], round & 1 ? IO_UNIFIED_ATTACH_BIO : 0,
-		       true);
+		start(flags[round % 3], round & 1 ? IO_UNIFIED_ATTACH_BIO : 0);
 		start_all();
 		usleep(round % 7 * 300);
 		switch (round / 3 % 4) {
@@ -254,7 +261,6 @@ static void gone(void)
 			t_region_close(&r);
 			break;
 		}
-		bpf_object__close(obj);
 	}
 }
 

@@ -24,29 +24,52 @@
 
 enum told { BY_CQE, BY_CQE_AND_CQ, BY_RING };
 
-struct how {
+struct setup {
 	const char *disk; /* nvme, part, null, file */
 	u32 attach;
 	u32 ring_flags;
+};
+
+struct how {
+	const char *name;
 	enum told told;
 	u8 sqe_flags;
 };
 
+static const struct how hows[] = {
+	{ "told by a CQE", BY_CQE },
+	{ "told by a CQE and the CQ", BY_CQE_AND_CQ },
+	{ "a batch of a ring", BY_RING },
+	/* Of plain rings only */
+	{ "workers, told by a CQE", BY_CQE, IOSQE_ASYNC },
+	{ "workers, a batch of a ring", BY_RING, IOSQE_ASYNC },
+};
+
 enum { LEN = 16384, BIG = 3 << 20 };
 static const u64 where = 32 << 20;
+static const struct t_way veth = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 
+static const struct setup *setup;
 static const struct how *how;
+static u64 seed; /* Each way has data of its own. */
 static struct t_region r;
+static struct t_link l;
 static struct t_disk disk, whole;
 static struct bpf_object *obj;
-static int storage, edit;
+static int storage, edit, verdict;
 static bool passthrough;
 
-/* Sparse: most writes have to allocate. */
+/* Most writes have to allocate. */
+static void sparse(void)
+{
+	REQUIRE(!t_sh("truncate -s 0 " T_MNT "/f; truncate -s 128M " T_MNT
+		      "/f"));
+}
+
 static void set_up_file(void)
 {
 	t_fs_make(&whole, "ext4", 512);
-	REQUIRE(!t_sh("truncate -s 128M " T_MNT "/f"));
+	sparse();
 	strcpy(disk.path, T_MNT "/f");
 	disk.size = 128 << 20;
 }
@@ -54,12 +77,12 @@ static void set_up_file(void)
 static void set_up(void)
 {
 	struct io_unified_attach a = { .kind = IO_UNIFIED_KIND_STORAGE };
-	struct t_opt opt = { .memory = T_MEM_MEMFD, .size = 16 << 20 };
+	struct t_opt opt = { .memory = T_MEM_MEMFD, .size = 8 << 20 };
 	char *text;
 
-	how = t_arg;
-	opt.ring_flags = how->ring_flags;
-	if (how->ring_flags & IORING_SETUP_IOPOLL) {
+	setup = t_arg;
+	opt.ring_flags = setup->ring_flags;
+	if (setup->ring_flags & IORING_SETUP_IOPOLL) {
 		text = t_read_file("/sys/module/nvme/parameters/poll_queues");
 		if (atoi(text) < 1)
 			t_skip("the nvme module has no poll_queues here");
@@ -67,34 +90,37 @@ static void set_up(void)
 	}
 	t_disk_nvme(&whole, 512, 0);
 	disk = whole;
-	if (!strcmp(how->disk, "part"))
+	if (!strcmp(setup->disk, "part"))
 		t_disk_partition(&disk, &whole, 3, 128 << 20, 256 << 20);
-	else if (!strcmp(how->disk, "null"))
+	else if (!strcmp(setup->disk, "null"))
 		t_disk_null_blk(&disk, "iou_matrix", 512, 128, "discard=1");
-	else if (!strcmp(how->disk, "file"))
+	else if (!strcmp(setup->disk, "file"))
 		set_up_file();
 	t_region_open(&r, &opt);
-	a.flags = how->attach;
+	a.flags = setup->attach;
 	a.fd = open(disk.path, O_RDWR | O_DIRECT);
 	REQUIRE(a.fd >= 0);
 	REQUIRE_EQ(t_attach(&r, &a), 0, "reason %u", a.reason);
 	close(a.fd);
 	storage = a.index;
 	passthrough = a.path == IO_UNIFIED_PATH_PASSTHROUGH;
-	CHECK_EQ(passthrough, !strcmp(how->disk, "nvme") && !how->attach);
+	CHECK_EQ(passthrough, !strcmp(setup->disk, "nvme") && !setup->attach);
 	obj = t_bpf_open("ops", true);
 	edit = t_attach_bpf(&r, t_bpf_prog(obj, "edit"));
+	verdict = t_attach_bpf(&r, t_bpf_prog(obj, "verdict"));
+	t_link_open(&l, &veth, 1500);
 }
 
 static void tear_down(void)
 {
 	t_region_close(&r);
+	t_link_close(&l);
 	bpf_object__close(obj);
-	if (!strcmp(how->disk, "part"))
+	if (!strcmp(setup->disk, "part"))
 		t_disk_del_partition(&whole, 3);
-	else if (!strcmp(how->disk, "null"))
+	else if (!strcmp(setup->disk, "null"))
 		t_disk_del_null_blk("iou_matrix");
-	else if (!strcmp(how->disk, "file"))
+	else if (!strcmp(setup->disk, "file"))
 		t_fs_end(&whole, "ext4");
 }
 
@@ -161,12 +187,12 @@ static void is(struct t_res res, int want, const char *what)
 		 res.status);
 }
 
-static void on_disk(u64 pos, u32 len, u64 seed, const char *what)
+static void on_disk(u64 pos, u32 len, u64 of, const char *what)
 {
 	u8 *buf = malloc(len);
 
 	t_disk_read(&disk, buf, len, pos);
-	CHECK(t_filled(buf, len, seed), "%s", what);
+	CHECK(t_filled(buf, len, of), "%s", what);
 	free(buf);
 }
 
@@ -187,32 +213,32 @@ static void transfers(void)
 	const u32 nvme = IO_UNIFIED_OP_NVME;
 	u8 *p = t_ptr(&r, t_frame(&r, 0)), *q = t_ptr(&r, t_frame(&r, 64));
 
-	t_fill(p, LEN, 1);
+	t_fill(p, LEN, seed + 1);
 	is(run(op(nvme, IO_UNIFIED_F_WRITE, t_frame(&r, 0), LEN, where)), LEN,
 	   "write");
-	on_disk(where, LEN, 1, "write");
+	on_disk(where, LEN, seed + 1, "write");
 	is(run(op(nvme, IO_UNIFIED_F_READ, t_frame(&r, 64), LEN, where)), LEN,
 	   "read");
-	CHECK(t_filled(q, LEN, 1), "read");
-	t_fill(p, LEN, 2);
+	CHECK(t_filled(q, LEN, seed + 1), "read");
+	t_fill(p, LEN, seed + 2);
 	is(run(op(nvme, IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FUA, t_frame(&r, 0),
 		  LEN, where)),
 	   LEN, "write FUA");
-	on_disk(where, LEN, 2, "write FUA");
+	on_disk(where, LEN, seed + 2, "write FUA");
 	is(run(op(nvme, IO_UNIFIED_F_FLUSH, 0, 0, 0)), 0, "flush");
 
 	/* Longer than one command, from an address in the middle of a page. */
 	p = t_ptr(&r, t_frame(&r, 512) + 512);
-	t_fill(p, BIG, 3);
+	t_fill(p, BIG, seed + 3);
 	is(run(op(nvme, IO_UNIFIED_F_WRITE, t_frame(&r, 512) + 512, BIG,
 		  where + 4096)),
 	   BIG, "long write");
-	on_disk(where + 4096, BIG, 3, "long write");
+	on_disk(where + 4096, BIG, seed + 3, "long write");
 	memset(p, 0, BIG);
 	is(run(op(nvme, IO_UNIFIED_F_READ, t_frame(&r, 512) + 512, BIG,
 		  where + 4096)),
 	   BIG, "long read");
-	CHECK(t_filled(p, BIG, 3), "long read");
+	CHECK(t_filled(p, BIG, seed + 3), "long read");
 }
 
 /* Ranges without data, and commands that only a drive has. */
@@ -225,7 +251,7 @@ static void commands(void)
 	res = run(op(nvme, IO_UNIFIED_F_ZEROES, 0, 1 << 20, where + 4096));
 	if (res.res == -EOPNOTSUPP) {
 		CHECK_EQ(res.reason, IO_UNIFIED_REASON_DEVICE_OP);
-		CHECK(!strcmp(how->disk, "null"), "NVMe has write zeroes");
+		CHECK(!strcmp(setup->disk, "null"), "NVMe has write zeroes");
 	} else {
 		is(res, 1 << 20, "write zeroes");
 		zeros_on_disk(where + 4096, 1 << 20, "write zeroes");
@@ -234,7 +260,7 @@ static void commands(void)
 		  where + 4096 + (1 << 20))),
 	   1 << 20, "discard");
 
-	t_fill(t_ptr(&r, t_frame(&r, 0)), LEN, 4);
+	t_fill(t_ptr(&r, t_frame(&r, 0)), LEN, seed + 4);
 	is(run(op(nvme, IO_UNIFIED_F_WRITE, t_frame(&r, 0), LEN, where)), LEN,
 	   "write");
 	d = op(nvme, IO_UNIFIED_F_OPCODE | IO_UNIFIED_F_WRITE, t_frame(&r, 0),
@@ -258,13 +284,13 @@ static void commands(void)
 	is(run(d), LEN, "verify");
 }
 
-static bool inverted(const u8 *p, u64 seed)
+static bool inverted(const u8 *p, u64 of)
 {
 	u8 *want = malloc(LEN);
 	bool same;
 	int i;
 
-	t_fill(want, LEN, seed);
+	t_fill(want, LEN, of);
 	for (i = 0; i < 32; i++)
 		want[i] = ~want[i];
 	same = !memcmp(p, want, LEN);
@@ -277,33 +303,32 @@ static void programs(void)
 	const u32 both = IO_UNIFIED_OP_NVME | IO_UNIFIED_OP_BPF;
 	struct ops_config config = { .verdict = XDP_PASS };
 	const u64 addr = t_frame(&r, 8);
-	u8 *p = t_ptr(&r, addr), *buf = malloc(LEN);
+	u8 *p = t_ptr(&r, addr);
 	struct io_unified_desc d;
 	u32 zero = 0;
 	struct t_res res;
 
 	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
 				     &zero, &config, 0));
-	t_fill(p, LEN, 5);
+	t_fill(p, LEN, seed + 5);
 	is(run(op(IO_UNIFIED_OP_BPF, 0, addr, LEN, 0)), LEN, "BPF");
-	CHECK(inverted(p, 5), "BPF");
+	CHECK(inverted(p, seed + 5), "BPF");
 	/* Once more, and it is as it was, on the drive too. */
 	is(run(op(both, IO_UNIFIED_F_WRITE, addr, LEN, where)), LEN,
 	   "BPF and write");
-	on_disk(where, LEN, 5, "BPF and write");
+	on_disk(where, LEN, seed + 5, "BPF and write");
 	memset(p, 0, LEN);
 	is(run(op(both, IO_UNIFIED_F_READ, addr, LEN, where)), LEN,
 	   "read and BPF");
-	CHECK(inverted(p, 5), "read and BPF");
+	CHECK(inverted(p, seed + 5), "read and BPF");
 	d = op(both, IO_UNIFIED_F_READ, addr, LEN, where);
-	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "verdict"));
+	d.bpf = verdict;
 	config.verdict = XDP_DROP;
 	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
 				     &zero, &config, 0));
 	res = run(d);
 	is(res, 0, "read and drop");
 	CHECK(res.flags & IO_UNIFIED_CQE_DROPPED);
-	free(buf);
 }
 
 /* What goes together with a packet, in and out */
@@ -316,18 +341,13 @@ static const u32 combos[] = {
 
 static void packets(void)
 {
-	static const struct t_way way = { "veth",
-					  IO_UNIFIED_ATTACH_RX_HANDLER };
+	const int net = t_link_attach(&r, &l, &veth);
 	struct io_unified_desc d;
 	struct io_unified_cqe cqe;
 	u8 want[600], got[1024];
-	struct t_link l;
 	struct t_res res;
 	u32 i, j;
-	int net;
 
-	t_link_open(&l, &way, 1500);
-	net = t_link_attach(&r, &l, &way);
 	for (i = 0; i < ARRAY_SIZE(combos); i++) {
 		d = op(combos[i], IO_UNIFIED_F_RX, t_frame(&r, 20), 4096, 0);
 		d.net = net;
@@ -336,7 +356,7 @@ static void packets(void)
 			d.flags |= IO_UNIFIED_F_WRITE;
 			d.dev_offset = where + 65536 * i;
 		}
-		if (how->ring_flags & IORING_SETUP_IOPOLL) {
+		if (setup->ring_flags & IORING_SETUP_IOPOLL) {
 			res = run(d);
 			is(res, -EOPNOTSUPP, "a packet on a polled ring");
 			CHECK_EQ(res.reason, IO_UNIFIED_REASON_IOPOLL);
@@ -352,11 +372,11 @@ static void packets(void)
 		t_submit(&r);
 		/* SQPOLL and workers take their time. */
 		for (j = 0; j < 200 && !t_reap(&r, &res, 20); j++)
-			t_send(&l, sizeof(want), 77);
+			t_send(&l, sizeof(want), seed);
 		REQUIRE(j < 200, "combination %u", i);
 		REQUIRE(t_cq(&r, &cqe, 0));
 		CHECK_EQ(cqe.res, sizeof(want), "reason %u", cqe.reason);
-		t_packet(want, sizeof(want), 77);
+		t_packet(want, sizeof(want), seed);
 		for (j = 0; j < 32 && (combos[i] & IO_UNIFIED_OP_BPF); j++)
 			want[j] = ~want[j];
 		CHECK(!memcmp(t_ptr(&r, cqe.addr), want, sizeof(want)),
@@ -366,27 +386,22 @@ static void packets(void)
 		t_disk_read(&disk, got, sizeof(got), d.dev_offset);
 		CHECK(!memcmp(got, want, sizeof(want)), "combination %u", i);
 	}
-	t_link_close(&l);
+	REQUIRE(!t_detach(&r, IO_UNIFIED_KIND_NETDEV, net));
 }
 
 static void sends(void)
 {
-	static const struct t_way way = { "veth" };
+	const int net = t_attach_tx(&r, l.tx), sock = t_listen(l.rx, false);
 	struct io_unified_desc d;
 	u8 want[512], got[1024];
-	struct t_link l;
 	struct t_res res;
-	int net, sock, j;
-	u32 i;
+	u32 i, j;
 
-	t_link_open(&l, &way, 1500);
-	net = t_attach_tx(&r, l.tx);
-	sock = t_listen(l.rx, false);
 	for (i = 0; i < ARRAY_SIZE(combos); i++) {
 		d = op(combos[i], IO_UNIFIED_F_TX, t_frame(&r, 24),
 		       sizeof(want), 0);
 		d.net_tx = net;
-		t_packet(want, sizeof(want), 78 + i);
+		t_packet(want, sizeof(want), seed + 1 + i);
 		if (combos[i] & IO_UNIFIED_OP_NVME) {
 			d.flags |= IO_UNIFIED_F_READ;
 			d.dev_offset = where;
@@ -396,7 +411,7 @@ static void sends(void)
 			memcpy(t_ptr(&r, d.addr), want, sizeof(want));
 		}
 		res = run(d);
-		if (how->ring_flags & IORING_SETUP_IOPOLL) {
+		if (setup->ring_flags & IORING_SETUP_IOPOLL) {
 			is(res, -EOPNOTSUPP, "a packet on a polled ring");
 			CHECK_EQ(res.reason, IO_UNIFIED_REASON_IOPOLL);
 			continue;
@@ -410,63 +425,46 @@ static void sends(void)
 		CHECK(!memcmp(got, want, sizeof(want)), "combination %u", i);
 	}
 	close(sock);
-	t_link_close(&l);
+	REQUIRE(!t_detach(&r, IO_UNIFIED_KIND_NETDEV, net));
 }
 
 static void all(void)
 {
 	set_up();
-	transfers();
-	commands();
-	programs();
-	packets();
-	sends();
+	for (how = hows; how < hows + ARRAY_SIZE(hows); how++) {
+		if (how->sqe_flags && setup->ring_flags)
+			continue;
+		t_note("%s", how->name);
+		seed += 100;
+		if (!strcmp(setup->disk, "file"))
+			sparse();
+		transfers();
+		commands();
+		programs();
+		packets();
+		sends();
+	}
 	tear_down();
 }
 
 #define DEFER (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
-#define WAYS(name_, disk_, attach_)                                           \
-	{ name_ ", plain, CQE", all, 120, &(struct how){ disk_, attach_ } },  \
-		{ name_ ", plain, CQ", all, 120,                              \
-		  &(struct how){ disk_, attach_, 0, BY_CQE_AND_CQ } },        \
-		{ name_ ", plain, ring", all, 120,                            \
-		  &(struct how){ disk_, attach_, 0, BY_RING } },              \
-		{ name_ ", workers, CQE", all, 120,                           \
-		  &(struct how){ disk_, attach_, 0, BY_CQE, IOSQE_ASYNC } },  \
-		{ name_ ", workers, ring", all, 120,                          \
-		  &(struct how){ disk_, attach_, 0, BY_RING, IOSQE_ASYNC } }, \
-		{ name_ ", deferred, CQE", all, 120,                          \
-		  &(struct how){ disk_, attach_, DEFER } },                   \
-		{ name_ ", deferred, CQ", all, 120,                           \
-		  &(struct how){ disk_, attach_, DEFER, BY_CQE_AND_CQ } },    \
-		{ name_ ", deferred, ring", all, 120,                         \
-		  &(struct how){ disk_, attach_, DEFER, BY_RING } },          \
-		{ name_ ", SQPOLL, CQE", all, 120,                            \
-		  &(struct how){ disk_, attach_, IORING_SETUP_SQPOLL } },     \
-		{ name_ ", SQPOLL, CQ", all, 120,                             \
-		  &(struct how){ disk_, attach_, IORING_SETUP_SQPOLL,         \
-				 BY_CQE_AND_CQ } },                           \
-		{ name_ ", SQPOLL, ring", all, 120,                           \
-		  &(struct how){ disk_, attach_, IORING_SETUP_SQPOLL,         \
-				 BY_RING } },                                 \
-		{ name_ ", IOPOLL, CQE", all, 120,                            \
-		  &(struct how){ disk_, attach_, IORING_SETUP_IOPOLL } },     \
-		{ name_ ", IOPOLL, CQ", all, 120,                             \
-		  &(struct how){ disk_, attach_, IORING_SETUP_IOPOLL,         \
-				 BY_CQE_AND_CQ } },                           \
-	{                                                                     \
-		name_ ", IOPOLL, ring", all, 120, &(struct how)               \
-		{                                                             \
-			disk_, attach_, IORING_SETUP_IOPOLL, BY_RING          \
-		}                                                             \
+#define ON(name_, disk_, attach_)                                           \
+	{ name_ ", plain", all, 300, &(struct setup){ disk_, attach_ } },   \
+		{ name_ ", deferred", all, 300,                             \
+		  &(struct setup){ disk_, attach_, DEFER } },               \
+		{ name_ ", SQPOLL", all, 300,                               \
+		  &(struct setup){ disk_, attach_, IORING_SETUP_SQPOLL } }, \
+	{                                                                   \
+		name_ ", IOPOLL", all, 300, &(struct setup)                 \
+		{                                                           \
+			disk_, attach_, IORING_SETUP_IOPOLL                 \
+		}                                                           \
 	}
 
 static const struct t_case cases[] = {
-	WAYS("passthrough", "nvme", 0),
-	WAYS("bio", "nvme", IO_UNIFIED_ATTACH_BIO),
-	WAYS("partition", "part", 0),
-	WAYS("null_blk", "null", 0),
-	WAYS("file", "file", 0),
+	ON("passthrough", "nvme", 0), ON("bio", "nvme", IO_UNIFIED_ATTACH_BIO),
+	ON("partition", "part", 0),   ON("null_blk", "null", 0),
+	ON("file", "file", 0),
 };
 
 int main(int argc, char **argv)
