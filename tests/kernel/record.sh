@@ -8,8 +8,8 @@ here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/tap.sh
 . "$here/../tap.sh"
 
-iou=${IOU:-iou}
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
+examples=${IOU_EXAMPLES:-$here/examples}
 
 missing=
 for need in tcpdump capinfos tshark jq python3; do
@@ -20,74 +20,14 @@ drives=(/dev/nvme?n1)
 [ -b "${drives[0]}" ] || skip_all "no NVMe drive"
 dev=${drives[0]}
 
-dir=$(mktemp -d)
-cleanup() {
-	ip link del iou-a 2>/dev/null
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-ip link add iou-a type veth peer name iou-b || exit 1
-for i in iou-a iou-b; do
-	sysctl -qw net.ipv6.conf.$i.disable_ipv6=1
-	ip link set $i arp off up
-done
-
-# 1000 packets of 60 to 1459 bytes, of many flows in both directions
-python3 - "$dir/sent.pcap" <<'END'
-import struct, sys
-out = open(sys.argv[1], "wb")
-out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-for i in range(1000):
-    size = 60 + i * 7 % 1400
-    flow = i // 2 % 50
-    a, b = bytes([10, 0, 0, 1 + flow % 7]), bytes([10, 0, 1, 1 + flow % 5])
-    ports = [1000 + flow, 53 if flow % 2 else 80]
-    if i % 2:
-        a, b = b, a
-        ports.reverse()
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, size - 14, i, 0, 64, 17, 0, a, b)
-    packet = b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + ip
-    packet += struct.pack(">HHHH", *ports, size - 34, 0)
-    packet += bytes([i & 255]) * (size - len(packet))
-    out.write(struct.pack("<IIII", i, 0, size, size) + packet)
-END
+# shellcheck source=tests/kernel/lib/recorder.sh
+. "$here/lib/recorder.sh"
 
 # choose EXPRESSION [COUNT]: the packets of what is sent that match it
 choose() {
 	tcpdump -w "$dir/chosen.pcap" -r "$dir/sent.pcap" ${2:+-c "$2"} "$1" 2>/dev/null
 }
 
-# record NAME SENDS ARGS...: records what is sent; its code is in $code, its
-# totals in $dir/json. SENDS is a function that is called once it records.
-record() {
-	local send=$1 pid
-	shift
-	"$iou" record --net iou-b --json "$@" >"$dir/json" 2>"$dir/err" &
-	pid=$!
-	if ! until_records $pid "$dir/err"; then
-		wait $pid
-		code=$?
-		comment "$dir/err"
-		return 1
-	fi
-	$send $pid
-	wait $pid
-	code=$?
-	[ $code = 0 ] || comment "$dir/err"
-}
-replay() { "$here/replay" iou-a iou-b "$dir/sent.pcap" >"$dir/replay"; }
-replay_and_stop() {
-	replay
-	sleep 0.3
-	kill -"${signal:-INT}" "$1"
-}
-# json EXPRESSION: is it true of the totals?
-json() {
-	jq -e "$1" "$dir/json" >/dev/null && return
-	sed 's/^/# /' "$dir/json" | tr -d '\n'
-	echo
-	return 1
-}
 # read_back WINDOW: the recording on the device, to out.pcapng
 read_back() {
 	"$iou" cat "$dev$1" >"$dir/out.pcapng" 2>"$dir/cat" || return 1
@@ -189,19 +129,19 @@ ok "placer: no lane is longer, all are closed" json '[.targets[] | .closed and .
 # a recorder that dies
 killed() {
 	replay
-	sleep 1
+	pause 1
 	kill -KILL "$1"
 }
 record killed --to "$dev" --force >/dev/null 2>&1
 ok "killed: the recording is there" eval '"$iou" cat "$dev" >"$dir/out.pcapng" 2>"$dir/cat"'
 ok "killed: it is said to be open" grep -q "not closed" "$dir/cat"
 ok "killed: the packets that were sent" equal "$dir/sent.pcap" "$dir/out.pcapng"
-ok "killed: the drive can be used again" eval 'sleep 1; record replay_and_stop --to "$dev"; [ "$code" = 0 ]'
+ok "killed: the drive can be used again" eval 'pause 1; record replay_and_stop --to "$dev"; [ "$code" = 0 ]'
 
 # an interface that goes away under a recorder
 goes_down() {
 	replay
-	sleep 1
+	pause 1
 	ip link set iou-b down
 }
 record goes_down --to "$dev" >/dev/null
@@ -211,14 +151,6 @@ ok "interface goes down: the packets so far" same "$dir/sent.pcap"
 ip link set iou-b up
 
 # what is refused
-refuse() {
-	local want=$1 text=$2
-	shift 2
-	timeout 20 "$iou" record "$@" >"$dir/json" 2>"$dir/err"
-	[ $? = "$want" ] && [ "$(wc -l <"$dir/err")" = 1 ] && grep -q -- "$text" "$dir/err" && return
-	comment "$dir/err"
-	return 1
-}
 ok "zero-copy that is not there" refuse 6 "zero-copy" --net iou-b --to "$dev" --require-zerocopy
 ok "interface that is down" eval 'ip link set iou-b down
 	refuse 6 "down" --net iou-b --to "$dev"
@@ -235,7 +167,7 @@ ok "program that is not there" refuse 2 "no program 'x'" --net iou-b --to "$dev"
 in_use() {
 	"$iou" record --net iou-b --to "$dev" --quiet 2>/dev/null &
 	local pid=$! result
-	sleep 2
+	pause 2
 	refuse 5 "is in use" --net iou-b --to "$dev"
 	result=$?
 	"$iou" info >"$dir/info"
@@ -247,23 +179,13 @@ ok "drive that is being recorded to" in_use
 ok "info tells of the recorder" grep -q "^user *iou" "$dir/info"
 comment "$dir/info"
 ok "info --json is JSON" eval '"$iou" info --json | jq -e .features.stream >/dev/null'
-# the examples, compiled as a user would
-examples=${IOU_EXAMPLES:-/usr/share/doc/io_unified/examples}
-compile() {
-	local flags
-	flags=$(pkg-config --cflags --libs libiounified) || return 1
-	if [ -e "$examples/$1.bpf.c" ]; then
-		bpftool gen skeleton "$bpf/$1.bpf.o" name "$1_bpf" >"$dir/$1.skel.h" || return 1
-		flags="$flags -lbpf"
-	fi
-	# shellcheck disable=SC2086 # flags are words
-	cc -O2 -Wall -I"$dir" -o "$dir/$1" "$examples/$1.c" $flags
-}
-# example NAME ARGS...: runs it while packets come
+
+# the examples
 receives() { grep -qs 'posted=[1-9]' "/proc/$1/fdinfo/"*; }
+# example NAME ARGS...: runs it while packets come
 example() {
 	local status
-	"$dir/$1" "${@:2}" >"$dir/said" 2>&1 &
+	"$examples/$1" "${@:2}" >"$dir/said" 2>&1 &
 	until_true 30 receives $!
 	replay
 	wait $!
@@ -271,16 +193,11 @@ example() {
 	comment "$dir/said"
 	return $status
 }
-if command -v cc >/dev/null && command -v bpftool >/dev/null; then
-	for name in hello record five_tuple placer; do
-		ok "example $name compiles" compile $name
-	done
-	ok "hello" eval '"$dir/hello" "$dev" | grep "wrote 4096, read 4096: hello, drive"'
-	ok "record" example record iou-b "$dev" 500
-	choose ip 500
-	ok "record: the first 500" same "$dir/chosen.pcap"
-	ok "five_tuple" example five_tuple iou-b "$dev" 100 'udp:*:53' 'udp:10.0.0.3:80'
-	ok "placer" example placer iou-b "$dev" 500 3
-fi
+ok "hello" eval '"$examples/hello" "$dev" | grep "wrote 4096, read 4096: hello, drive"'
+ok "record" example record iou-b "$dev" 500
+choose ip 500
+ok "record: the first 500" same "$dir/chosen.pcap"
+ok "five_tuple" example five_tuple iou-b "$dev" 100 'udp:*:53' 'udp:10.0.0.3:80'
+ok "placer" example placer iou-b "$dev" 500 3
 
 done_testing

@@ -9,73 +9,24 @@ here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/tap.sh
 . "$here/../tap.sh"
 
-iou=${IOU:-iou}
-
 drives=(/dev/nvme?n1)
 dev=${drives[0]}
 if [ ! -b "$dev" ]; then
 	skip_all "no NVMe drive"
 fi
 
-dir=$(mktemp -d)
+# shellcheck source=tests/kernel/lib/recorder.sh
+. "$here/lib/recorder.sh"
 mnt=$dir/mnt
 mkdir "$mnt"
-# shellcheck disable=SC2317 # called by the trap
-cleanup() {
-	umount -q "$mnt"
-	ip link del iou-a 2>/dev/null
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-ip link add iou-a type veth peer name iou-b || exit 1
-for i in iou-a iou-b; do
-	sysctl -qw net.ipv6.conf.$i.disable_ipv6=1
-	ip link set $i arp off up
-done
+trap 'umount -q "$mnt"; recorder_clean_up' EXIT
 
-python3 - "$dir/sent.pcap" <<'END'
-import struct, sys
-out = open(sys.argv[1], "wb")
-out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-for i in range(1000):
-    packet = b"\2\0\0\0\0\1\2\0\0\0\0\2\x88\xb5" + struct.pack(">I", i)
-    packet += bytes([i & 255]) * (42 + i * 7 % 1400)
-    out.write(struct.pack("<IIII", i, 0, len(packet), len(packet)) + packet)
-END
-replay() { "$here/replay" iou-a iou-b "$dir/sent.pcap" >"$dir/replay"; }
 # same [COUNT]: what was sent is in the file, or the first of it
 same() {
 	tcpdump -r "$dir/sent.pcap" -w "$dir/want.pcap" ${1:+-c "$1"} 2>/dev/null
 	"$here/capcmp" "$dir/want.pcap" "$file" >"$dir/said"
 }
 size_is() { [ "$(stat -c %s "$file")" = "$1" ]; }
-json() {
-	jq -e "$1" "$dir/json" >/dev/null && return
-	sed 's/^/# /' "$dir/json" | tr -d '\n'
-	echo
-	return 1
-}
-
-# record ARGS...: what is sent, until it ends by itself or all was sent
-record() {
-	local pid
-	"$iou" record --net iou-b --json "$@" >"$dir/json" 2>"$dir/err" &
-	pid=$!
-	until_records $pid "$dir/err"
-	replay
-	sleep 0.5
-	kill -INT $pid 2>/dev/null
-	wait $pid
-	code=$?
-	[ $code = 0 ] || comment "$dir/err"
-}
-# says CODE TEXT ARGS...: it refuses
-says() {
-	timeout 20 "$iou" record --net iou-b "${@:3}" >"$dir/json" 2>"$dir/err"
-	[ $? = "$1" ] && grep -q -- "$2" "$dir/err" && return
-	comment "$dir/err"
-	return 1
-}
 remount() { umount "$mnt" && mount "$dev" "$mnt"; }
 
 for fs in ext4 xfs; do
@@ -85,7 +36,7 @@ for fs in ext4 xfs; do
 	mkfs.$fs -q $force "$dev" && mount "$dev" "$mnt" || exit 1
 	file=$mnt/a.pcapng
 
-	record --to "$file"
+	record replay_and_stop --to "$file"
 	ok "$fs: a new file: exit code" test $code = 0
 	ok "$fs: totals" json '.recorded == 1000 and .dropped.total == 0 and
 		.storage_path == "file" and .targets[0].closed'
@@ -97,10 +48,10 @@ for fs in ext4 xfs; do
 	ok "$fs: what was sent, as libpcap reads it" same
 	ok "$fs: so does iou cat" eval '"$iou" cat "$file" | cmp -s - "$file"'
 
-	record --to "$file" --count 100
+	record replay_and_stop --to "$file" --count 100
 	ok "$fs: over it, and shorter" size_is $((102 * 4096))
 	ok "$fs: the first 100" same 100
-	record --to "$file" --size 1M
+	record replay_and_stop --to "$file" --size 1M
 	ok "$fs: --size: full" json '.ended == "full" and .recorded == 254'
 	ok "$fs: --size: as long as that" size_is $((1 << 20))
 
@@ -108,7 +59,7 @@ for fs in ext4 xfs; do
 	file=$mnt/image
 	dd if=/dev/urandom of="$file" bs=1M count=12 status=none
 	cp "$file" "$mnt/before"
-	record --to "$file,4M,6M" --force
+	record replay_and_stop --to "$file,4M,6M" --force
 	ok "$fs: a range: exit code" test $code = 0
 	ok "$fs: nothing else was touched" eval 'cmp -s -n $((4 << 20)) "$file" "$mnt/before" &&
 		cmp -s -i $((10 << 20)) "$file" "$mnt/before" && size_is $((12 << 20))'
@@ -116,11 +67,11 @@ for fs in ext4 xfs; do
 	file=$dir/out.pcapng
 	ok "$fs: what was sent is in the range" same
 
-	ok "$fs: data is not overwritten" says 5 "use --force" --to "$mnt/before"
-	ok "$fs: not by passthrough" says 6 "passthrough" --to "$mnt/a.pcapng" --io passthrough
+	ok "$fs: data is not overwritten" refuse 5 "use --force" --net iou-b --to "$mnt/before"
+	ok "$fs: not by passthrough" refuse 6 "passthrough" --net iou-b --to "$mnt/a.pcapng" --io passthrough
 	exec 8<>"$mnt/a.pcapng"
 	flock 8
-	ok "$fs: not what another one records to" says 5 "another recording" --to "$mnt/a.pcapng"
+	ok "$fs: not what another one records to" refuse 5 "another recording" --net iou-b --to "$mnt/a.pcapng"
 	exec 8>&-
 
 	# The file system fills up under it: what is written is a recording.
@@ -131,7 +82,7 @@ for fs in ext4 xfs; do
 	until_records $pid "$dir/err"
 	fallocate -l $(($(df --output=avail -B1 "$mnt" | tail -1) - (1 << 20))) "$mnt/more"
 	replay
-	sleep 0.5
+	pause 0.5
 	kill -INT $pid 2>/dev/null
 	wait $pid
 	code=$?

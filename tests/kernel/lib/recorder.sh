@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# For tests of iou record, which set $here, their directory: a veth pair from iou-a to
+# iou-b, a capture to send over it, and what becomes of a recorder. $dir is theirs,
+# and goes with them.
+
+iou=${IOU:-iou}
+dir=$(mktemp -d)
+# shellcheck disable=SC2317 # called by the trap
+recorder_clean_up() {
+	ip link del iou-a 2>/dev/null
+	rm -rf "$dir"
+}
+trap recorder_clean_up EXIT
+ip link add iou-a type veth peer name iou-b || exit 1
+for i in iou-a iou-b; do
+	sysctl -qw net.ipv6.conf.$i.disable_ipv6=1
+	ip link set $i arp off up
+done
+
+# 1000 packets of 60 to 1459 bytes, of many flows in both directions
+python3 - "$dir/sent.pcap" <<'END'
+import struct, sys
+out = open(sys.argv[1], "wb")
+out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+for i in range(1000):
+    size = 60 + i * 7 % 1400
+    flow = i // 2 % 50
+    a, b = bytes([10, 0, 0, 1 + flow % 7]), bytes([10, 0, 1, 1 + flow % 5])
+    ports = [1000 + flow, 53 if flow % 2 else 80]
+    if i % 2:
+        a, b = b, a
+        ports.reverse()
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, size - 14, i, 0, 64, 17, 0, a, b)
+    packet = b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + ip
+    packet += struct.pack(">HHHH", *ports, size - 34, 0)
+    packet += bytes([i & 255]) * (size - len(packet))
+    out.write(struct.pack("<IIII", i, 0, size, size) + packet)
+END
+
+# shellcheck disable=SC2154 # the test sets here
+replay() { "$here/replay" iou-a iou-b "$dir/sent.pcap" >"$dir/replay"; }
+replay_and_stop() {
+	replay
+	pause 0.3
+	kill -"${signal:-INT}" "$1" 2>/dev/null
+}
+# record SENDS ARGS...: records what is sent; its code is in $code, its totals in
+# $dir/json. SENDS is a function that is called with its PID once it records.
+record() {
+	local send=$1 pid
+	shift
+	"$iou" record --net iou-b --json "$@" >"$dir/json" 2>"$dir/err" &
+	pid=$!
+	if ! until_records $pid "$dir/err"; then
+		wait $pid
+		code=$?
+		comment "$dir/err"
+		return 1
+	fi
+	$send $pid
+	wait $pid
+	code=$?
+	[ $code = 0 ] || comment "$dir/err"
+}
+# json EXPRESSION: is it true of the totals?
+json() {
+	jq -e "$1" "$dir/json" >/dev/null && return
+	sed 's/^/# /' "$dir/json" | tr -d '\n'
+	echo
+	return 1
+}
+# refuse CODE TEXT ARGS...: a recorder that does not start, and says why in one line
+refuse() {
+	local said
+	timeout 20 "$iou" record "${@:3}" >"$dir/json" 2>"$dir/err"
+	[ $? = "$1" ] && mapfile -t said <"$dir/err" && [ ${#said[@]} = 1 ] &&
+		[[ ${said[0]} == *"$2"* ]] && return
+	comment "$dir/err"
+	return 1
+}
