@@ -66,8 +66,7 @@ record() {
 # json EXPRESSION: is it true of the totals?
 json() {
 	jq -e "$1" "$dir/json" >/dev/null && return
-	sed 's/^/# /' "$dir/json" | tr -d '\n'
-	echo
+	echo "# $(jq -c . "$dir/json")"
 	return 1
 }
 # refuse CODE TEXT ARGS...: a recorder that does not start, and says why in one line
