@@ -72,7 +72,8 @@ has_line() {
 }
 
 # until_records PID FILE: until that iou record says in FILE that it does; fails
-# when it has ended, or within half a minute does not
+# when it has ended, or within half a minute does not. What the one before said must
+# be gone from FILE by then: it is not the shell that opens it for the next one.
 until_records() {
 	local n=0
 	until has_line "$2" recording; do

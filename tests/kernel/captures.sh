@@ -48,6 +48,7 @@ links_up() {
 # record OPTION...: records $sent, which is sent on $tx, received on $rx.
 record() {
 	local pid
+	: >"$dir/err"
 	iou record --net "$rx" --promisc --force --json --memory 64M "$@" \
 		>"$dir/json" 2>"$dir/err" &
 	pid=$!

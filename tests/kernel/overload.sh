@@ -53,6 +53,7 @@ sent_on() { cat "/sys/class/net/$1/statistics/tx_packets"; }
 # record OPTION...: sends as fast as it goes, ROUNDS times all packets
 record() {
 	local pid before
+	: >"$dir/err"
 	iou record --net "$rx" --to "$drive" --force --json --memory 4M "$@" \
 		>"$dir/json" 2>"$dir/err" &
 	pid=$!

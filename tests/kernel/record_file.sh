@@ -77,6 +77,7 @@ for fs in ext4 xfs; do
 	# The file system fills up under it: what is written is a recording.
 	file=$mnt/b.pcapng
 	fallocate -l $(($(df --output=avail -B1 "$mnt" | tail -1) - (16 << 20))) "$mnt/fill"
+	: >"$dir/err"
 	"$iou" record --net iou-b --json --to "$file" >"$dir/json" 2>"$dir/err" &
 	pid=$!
 	until_records $pid "$dir/err"

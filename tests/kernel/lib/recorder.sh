@@ -50,6 +50,7 @@ replay_and_stop() {
 record() {
 	local send=$1 pid
 	shift
+	: >"$dir/err"
 	"$iou" record --net iou-b --json "$@" >"$dir/json" 2>"$dir/err" &
 	pid=$!
 	if ! until_records $pid "$dir/err"; then
