@@ -26,6 +26,12 @@ void t_leak_check(const struct t_leak *before, int rounds);
  * measured again before it fails the case.
  */
 void t_leak_rounds(void (*one)(int round), int warm_up, int rounds);
+/*
+ * The same where the kernel itself loses something each time: what goes with as many
+ * rounds of @bare, which we have no part in, may go with ours, too.
+ */
+void t_leak_rounds_over(void (*bare)(int round), void (*one)(int round),
+			int warm_up, int rounds);
 /* References on the module. */
 int t_refcount(void);
 /* Waits until there are none but @n. */
