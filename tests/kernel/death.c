@@ -147,18 +147,10 @@ static void one_detach(int round)
 /* One region for all rounds; each has a ring of its own that goes. */
 static void one_ring(int round)
 {
-	static bool open;
 	struct io_unified_attach a = { .kind = IO_UNIFIED_KIND_RING };
 	struct t_res res;
 	u64 end;
 
-	if (!open) {
-		t_life_open(&life, 0);
-		io_uring_queue_exit(&life.r.ring);
-		life.r.has_ring = false; /* not to be closed with it */
-		REQUIRE(!t_detach(&life.r, IO_UNIFIED_KIND_RING, 0));
-		open = true;
-	}
 	t_ring_init(&life.r.ring, 64, round & 1 ? IORING_SETUP_SQPOLL : 0);
 	a.fd = life.r.ring.ring_fd;
 	REQUIRE_EQ(t_attach(&life.r, &a), 0);
@@ -250,7 +242,10 @@ static void ring_close(void)
 	set_up();
 	refs = t_refcount();
 	t_traffic_start("iout1");
-	one_ring(0);
+	t_life_open(&life, 0);
+	io_uring_queue_exit(&life.r.ring);
+	life.r.has_ring = false; /* not to be closed with it */
+	REQUIRE(!t_detach(&life.r, IO_UNIFIED_KIND_RING, 0));
 	t_leak_rounds(one_ring, 12, t_rounds());
 	t_region_close(&life.r);
 	t_refcount_wait(refs);

@@ -645,28 +645,28 @@ static void victim(int round, int ready)
 
 enum { KILLS = 8 }; /* between one mount and the next */
 
-static void kill_some(int round)
+static void kill_one(int round)
 {
-	int i, pid, ready[2];
+	int pid, ready[2];
 	char c;
 
-	t_fs_mount(&disk);
-	for (i = round * KILLS; i < (round + 1) * KILLS; i++) {
-		REQUIRE(!pipe(ready));
-		pid = fork();
-		if (!pid) {
-			srand(i);
-			victim(i, ready[1]);
-			_exit(1);
-		}
-		REQUIRE(read(ready[0], &c, 1) == 1);
-		t_sleep_ms(i % 7);
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		close(ready[0]);
-		close(ready[1]);
+	if (round % KILLS == 0)
+		t_fs_mount(&disk);
+	REQUIRE(!pipe(ready));
+	pid = fork();
+	if (!pid) {
+		srand(round);
+		victim(round, ready[1]);
+		_exit(1);
 	}
-	t_fs_end(&disk, setup->type);
+	REQUIRE(read(ready[0], &c, 1) == 1);
+	t_sleep_ms(round % 7);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+	if (round % KILLS == KILLS - 1)
+		t_fs_end(&disk, setup->type);
 }
 
 static void killed(void)
@@ -674,7 +674,8 @@ static void killed(void)
 	setup = t_arg;
 	t_fs_make(&disk, setup->type, setup->lba);
 	REQUIRE(!t_fs_umount());
-	t_leak_rounds(kill_some, 4, t_rounds() / KILLS);
+	t_leak_rounds(kill_one, 4 * KILLS,
+		      (t_rounds() + KILLS - 1) / KILLS * KILLS);
 }
 
 #define ON(name_, run_, secs_)                                           \

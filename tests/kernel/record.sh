@@ -84,10 +84,13 @@ ok "--size: full" json '.ended == "full" and .recorded == 254 and .targets[0].re
 choose ip 254
 ok "--size: the first 254" same "$dir/chosen.pcap"
 
-# how many come within the time is not for it to say
+# a kernel with all checks is too slow for all of them
+slow=false
+[ "${IO_UNIFIED_TIMEOUT_SCALE:-1}" = 1 ] || slow=true
 record replay --to "$dev" --duration 4s
 ok "--duration: ended by it" json '.ended == "duration" and .elapsed >= 4 and .elapsed < 7 and
-	.recorded > 0 and .received == .recorded + .dropped.total'
+	(.recorded == 1000 or '$slow' and .recorded > 0 and
+	 .received == .recorded + .dropped.total)'
 
 record replay_and_stop --to "$dev" --snaplen 100
 ok "--snaplen: truncated" json '.recorded == 1000 and .truncated > 900'

@@ -116,28 +116,27 @@ void t_leak_start(struct t_leak *l)
  * A page each round: less than anything that we could forget. But lists and counters
  * of CPUs hide a little, however few rounds there are.
  */
-static long at_least_80(int rounds)
+static long enough_kb(int rounds)
 {
-	return MAX(rounds, 80);
+	return MAX(4L * rounds, 320L);
 }
 
 /* What of it went with each of @rounds rounds, or NULL. */
 static const char *lost(const struct t_leak *before, const struct t_leak *now,
 			int rounds)
 {
-	long enough = at_least_80(rounds), enough_kb = 4 * enough;
-	bool kept = slabs_are_kept();
+	const long enough = enough_kb(rounds);
+	const bool kept = slabs_are_kept();
 
-	if (before->free_kb - now->free_kb >=
-	    (kept ? KASAN_KEEPS_KB : enough_kb))
+	if (before->free_kb - now->free_kb >= (kept ? KASAN_KEEPS_KB : enough))
 		return "memory is gone";
-	if (!kept && now->slab_kb - before->slab_kb >= enough_kb)
+	if (!kept && now->slab_kb - before->slab_kb >= enough)
 		return "slabs have grown";
-	if (now->percpu_kb - before->percpu_kb >= enough_kb)
+	if (now->percpu_kb - before->percpu_kb >= enough)
 		return "memory of CPUs has grown";
-	if (now->vmalloc_kb - before->vmalloc_kb >= enough_kb)
+	if (now->vmalloc_kb - before->vmalloc_kb >= enough)
 		return "vmalloc has grown";
-	if (now->pinned - before->pinned >= enough)
+	if (now->pinned - before->pinned >= rounds)
 		return "pages are pinned";
 	if (now->files - before->files >= MAX(rounds, 32L * get_nprocs()))
 		return "files are open";
