@@ -6,6 +6,10 @@
  * device. Nobody is kept waiting here: what it cannot start at once, the inode
  * being locked or the file to be extended, is for workers that do nothing else;
  * and what a frozen file system holds up does not even keep one of these.
+ *
+ * An attachment has as many workers at once as io_uring would give it. More only
+ * wait for each other inside of the file system, its log first, and one that is
+ * slow must not take the workers of all.
  */
 #include <linux/bio.h>
 #include <linux/cred.h>
@@ -21,6 +25,7 @@
 
 #define IOU_FILE_MAX_ALIGN SZ_64K
 #define IOU_FILE_THAW (HZ / 10) /* how often to look */
+#define IOU_FILE_WORKERS 4 /* of an attachment, for each CPU */
 
 static struct workqueue_struct *iou_file_wq;
 
@@ -211,9 +216,8 @@ static void iou_file_issued(struct iou_io *io, ssize_t ret)
  * In a worker, with the rights of who opened the file: reserved blocks, quotas
  * and setuid bits are the file system's to judge.
  */
-static void iou_file_rw_work(struct work_struct *work)
+static void iou_file_rw(struct iou_io *io)
 {
-	struct iou_io *io = container_of(work, struct iou_io, work);
 	const struct cred *old;
 	ssize_t ret;
 
@@ -229,7 +233,7 @@ static void iou_file_rw_work(struct work_struct *work)
 
 /* -------------------------------------------------------------------- others */
 
-static int iou_file_range(struct iou_io *io)
+static int iou_file_do_range(struct iou_io *io)
 {
 	struct file *file = io->st->file;
 
@@ -260,9 +264,8 @@ static bool iou_file_frozen(const struct iou_io *io)
 	return false;
 }
 
-static void iou_file_range_work(struct work_struct *work)
+static void iou_file_range(struct iou_io *io)
 {
-	struct iou_io *io = container_of(work, struct iou_io, work);
 	const struct cred *old;
 	int ret;
 
@@ -271,7 +274,7 @@ static void iou_file_range_work(struct work_struct *work)
 		return;
 	}
 	old = override_creds(io->st->file->f_cred);
-	ret = iou_file_range(io);
+	ret = iou_file_do_range(io);
 	revert_creds(old);
 	iou_file_end(io, ret);
 }
@@ -281,11 +284,56 @@ static bool iou_file_has_data(const struct iou_io *io)
 	return io->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE);
 }
 
+/* ------------------------------------------------------------------- workers */
+
+/* A worker is free: for the next one that waits. */
+static void iou_file_next(struct iou_storage *st)
+{
+	unsigned long flags;
+	struct iou_io *io;
+
+	spin_lock_irqsave(&st->later_lock, flags);
+	io = list_first_entry_or_null(&st->later, struct iou_io, later);
+	if (io)
+		list_del(&io->later);
+	else
+		st->workers--;
+	spin_unlock_irqrestore(&st->later_lock, flags);
+	if (io)
+		queue_work(iou_file_wq, &io->work);
+}
+
+static void iou_file_work(struct work_struct *work)
+{
+	struct iou_io *io = container_of(work, struct iou_io, work);
+	struct iou_storage *st = io->st;
+
+	/* The op may be the last to hold it, and over before we are. */
+	percpu_ref_get(&st->att.refs);
+	if (iou_file_has_data(io))
+		iou_file_rw(io);
+	else
+		iou_file_range(io);
+	iou_file_next(st);
+	iou_att_put(&st->att);
+}
+
 static void iou_file_later(struct iou_io *io)
 {
-	INIT_WORK(&io->work, iou_file_has_data(io) ? iou_file_rw_work :
-						     iou_file_range_work);
-	queue_work(iou_file_wq, &io->work);
+	struct iou_storage *st = io->st;
+	unsigned long flags;
+	bool start;
+
+	INIT_WORK(&io->work, iou_file_work);
+	spin_lock_irqsave(&st->later_lock, flags);
+	start = st->workers < IOU_FILE_WORKERS * num_online_cpus();
+	if (start)
+		st->workers++;
+	else
+		list_add_tail(&io->later, &st->later);
+	spin_unlock_irqrestore(&st->later_lock, flags);
+	if (start)
+		queue_work(iou_file_wq, &io->work);
 }
 
 /* RLIMIT_FSIZE of who attached it: a worker has none. */
@@ -396,6 +444,8 @@ int iou_file_attach(struct iou_storage *st, struct io_unified_attach *arg)
 	/* Ops go to the file system whole: it knows what its device takes. */
 	st->max_bytes = IO_UNIFIED_MAX_LEN;
 	st->max_segs = BIO_MAX_VECS;
+	spin_lock_init(&st->later_lock);
+	INIT_LIST_HEAD(&st->later);
 	init_llist_head(&st->frozen);
 	INIT_DELAYED_WORK(&st->thaw, iou_file_thaw);
 	return 0;

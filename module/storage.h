@@ -52,6 +52,9 @@ static inline enum iou_io_op iou_io_op_of(u32 flags)
  * @forbidden: the same: IO_UNIFIED_F_READ, IO_UNIFIED_F_WRITE
  * @pollable: it has queues without interrupts
  * @limit: file: where writes must end
+ * @later_lock: file: @later, @workers; _irqsave
+ * @later: file: what waits for a worker
+ * @workers: file: how many it has
  * @frozen: file: what waits for its file system to be thawed
  * @thaw: file: looks whether it was
  */
@@ -73,6 +76,9 @@ struct iou_storage {
 	u32 forbidden;
 	bool pollable;
 	u64 limit;
+	spinlock_t later_lock; /* see above */
+	struct list_head later;
+	unsigned int workers;
 	struct llist_head frozen;
 	struct delayed_work thaw;
 };
@@ -110,6 +116,7 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  * @bio: of the first part
  * @kiocb: file: the part under way
  * @result: file: what became of it
+ * @later: file: in iou_storage.later
  * @frozen: file: in iou_storage.frozen
  * @moved: file: bytes done before it
  * @work: what has to sleep
@@ -138,6 +145,7 @@ struct iou_io {
 		struct {
 			struct kiocb kiocb;
 			ssize_t result;
+			struct list_head later;
 			struct llist_node frozen;
 			u32 moved;
 		};
