@@ -3,8 +3,9 @@
 # More packets than the drive takes: what was sent is recorded, filtered, or
 # counted as dropped with its reason. Nothing is unaccounted for.
 set -u
+here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/tap.sh
-. "$(dirname "$(readlink -f "$0")")/../tap.sh"
+. "$here/../tap.sh"
 
 for need in tcpreplay tcpdump jq dmsetup; do
 	command -v $need >/dev/null || skip_all "$need is not installed"
@@ -33,20 +34,8 @@ drive=/dev/nullb$(cat $null/index)
 [ -b "$drive" ] || drive=/dev/ioutslow
 [ -b "$drive" ] || skip_all "no null_blk device"
 
-# Packets to send: 3000 of 200 bytes, every third is UDP.
-python3 - "$dir/sent.pcap" <<'END' || skip_all "no python3"
-import struct, sys
-out = open(sys.argv[1], "wb")
-out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-for i in range(3000):
-    proto = 17 if i % 3 == 0 else 253
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 186, i, 0, 64, proto, 0,
-                     bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
-    packet = b"\xff\xff\xff\xff\xff\xff\2\0\0\0\0\2\x08\0" + ip
-    packet += struct.pack(">HHHHI", 1000, 2000, 166, 0, i)
-    packet += b"x" * (200 - len(packet))
-    out.write(struct.pack("<IIII", i, 0, 200, 200) + packet)
-END
+# 3000 packets, every third is UDP
+sent_file=$here/lib/flood.pcap
 
 sent_on() { cat "/sys/class/net/$1/statistics/tx_packets"; }
 
@@ -62,10 +51,9 @@ record() {
 		return 1
 	fi
 	before=$(sent_on "$tx")
-	tcpreplay -q -t -l 4 -i "$tx" "$dir/sent.pcap" >"$dir/replay" 2>&1
+	tcpreplay -q -t -l 4 -i "$tx" "$sent_file" >"$dir/replay" 2>&1
 	sent=$(($(sent_on "$tx") - before))
-	# A NIC may hold packets back until there are frames again.
-	pause 2
+	pause 1
 	kill -INT $pid
 	wait $pid || { comment "$dir/err"; return 1; }
 	jq -c '{received, recorded, filtered, dropped}' "$dir/json" | sed 's/^/# /'

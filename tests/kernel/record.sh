@@ -12,7 +12,7 @@ bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
 examples=${IOU_EXAMPLES:-$here/examples}
 
 missing=
-for need in tcpdump capinfos tshark jq python3; do
+for need in tcpdump capinfos tshark jq; do
 	command -v $need >/dev/null || missing="$missing $need"
 done
 [ -z "$missing" ] || skip_all "not installed:$missing"
@@ -25,7 +25,7 @@ dev=${drives[0]}
 
 # choose EXPRESSION [COUNT]: the packets of what is sent that match it
 choose() {
-	tcpdump -w "$dir/chosen.pcap" -r "$dir/sent.pcap" ${2:+-c "$2"} "$1" 2>/dev/null
+	tcpdump -w "$dir/chosen.pcap" -r "$sent" ${2:+-c "$2"} "$1" 2>/dev/null
 }
 
 # read_back WINDOW: the recording on the device, to out.pcapng
@@ -47,7 +47,7 @@ for dev in "${drives[@]}"; do
 			ok "$what: exit code" test "$code" = 0
 			ok "$what: totals" json '.recorded == 1000 and .received == 1000 and
 				.filtered == 0 and .dropped.total == 0 and .ended == "signal"'
-			ok "$what: the packets that were sent" same "$dir/sent.pcap"
+			ok "$what: the packets that were sent" same "$sent"
 		done
 	done
 done
@@ -57,8 +57,7 @@ ok "path is as asked" json '.path == "rx-handler" and .storage_path == "bio"'
 ok "capinfos has no complaint" test ! -s "$dir/err"
 "$iou" cat "$dev" | tcpdump --count -nr - >"$dir/said" 2>"$dir/err"
 ok "tcpdump counts 1000" grep -q '^1000 packets' "$dir/said"
-"$iou" cat "$dev" | tshark -r - >"$dir/said" 2>"$dir/err"
-ok "tshark counts 1000" eval '[ "$(wc -l <"$dir/said")" = 1000 ]'
+"$iou" cat "$dev" >"$dir/tshark.pcapng"
 
 # over the former one, without --force
 signal=TERM record replay_and_stop --to "$dev" --filter 'udp port 53'
@@ -94,8 +93,14 @@ ok "--duration: ended by it" json '.ended == "duration" and .elapsed >= 4 and .e
 
 record replay_and_stop --to "$dev" --snaplen 100
 ok "--snaplen: truncated" json '.recorded == 1000 and .truncated > 900'
-"$iou" cat "$dev" | tshark -r - -T fields -e frame.cap_len -e frame.len 2>/dev/null |
-	awk '$1 > 100 || ($2 < 100 && $1 != $2) { bad = 1 } { len += $2 } END { exit bad || NR != 1000 || !len }'
+# One tshark for two recordings, the sections of a file: it takes ten seconds to start.
+"$iou" cat "$dev" >>"$dir/tshark.pcapng"
+tshark -r "$dir/tshark.pcapng" -T fields -e frame.cap_len -e frame.len >"$dir/said" 2>"$dir/err"
+grep -v '^Running as user "root"' "$dir/err"
+ok "tshark has no complaint" test $? = 1
+awk 'NR <= 1000 && $1 != $2 { bad = 1 }
+	NR > 1000 && ($1 > 100 || ($2 < 100 && $1 != $2)) { bad = 1 }
+	{ len[NR > 1000] += $2 } END { exit bad || NR != 2000 || len[0] != len[1] }' "$dir/said"
 ok "--snaplen: 100 bytes, and what they were" test $? = 0
 
 # a window, and what is around it stays
@@ -104,7 +109,7 @@ dd if="$dir/noise" of="$dev" bs=1M seek=31 oflag=direct status=none
 dd if="$dir/noise" of="$dev" bs=1M seek=48 oflag=direct status=none
 record replay_and_stop --to "$dev,32M,16M" --force
 ok "window: exit code" test "$code" = 0
-ok "window: the packets" same "$dir/sent.pcap" ,32M
+ok "window: the packets" same "$sent" ,32M
 dd if="$dev" bs=1M skip=31 count=1 iflag=direct status=none | cmp -s - "$dir/noise"
 ok "window: nothing before it was touched" test $? = 0
 dd if="$dev" bs=1M skip=48 count=1 iflag=direct status=none | cmp -s - "$dir/noise"
@@ -125,7 +130,7 @@ for i in 0 1 2 3; do
 	mv "$dir/out.pcapng" "$dir/lane$i"
 done
 ok "placer: all packets, once, in order, each flow in one lane" \
-	equal "$dir/sent.pcap" "$dir"/lane[0-3]
+	equal "$sent" "$dir"/lane[0-3]
 
 record replay "${to[@]}" --bpf "$bpf/placer.bpf.o" --size 128K
 ok "placer: full when one lane is" json '.ended == "full" and ([.targets[].recorded] | max) == 30'
@@ -140,7 +145,7 @@ killed() {
 record killed --to "$dev" --force >/dev/null 2>&1
 ok "killed: the recording is there" eval '"$iou" cat "$dev" >"$dir/out.pcapng" 2>"$dir/cat"'
 ok "killed: it is said to be open" grep -q "not closed" "$dir/cat"
-ok "killed: the packets that were sent" equal "$dir/sent.pcap" "$dir/out.pcapng"
+ok "killed: the packets that were sent" equal "$sent" "$dir/out.pcapng"
 ok "killed: the drive can be used again" eval 'pause 1; record replay_and_stop --to "$dev"; [ "$code" = 0 ]'
 
 # an interface that goes away under a recorder
@@ -152,7 +157,7 @@ goes_down() {
 record goes_down --to "$dev" >/dev/null
 ok "interface goes down: exit code 1, and why" eval '[ "$code" = 1 ] && grep -q "interface is down" "$dir/err"'
 ok "interface goes down: totals" json '.ended == "error" and .recorded == 1000 and .targets[0].closed'
-ok "interface goes down: the packets so far" same "$dir/sent.pcap"
+ok "interface goes down: the packets so far" same "$sent"
 ip link set iou-b up
 
 # what is refused

@@ -23,7 +23,7 @@ trap 'umount -q "$mnt"; recorder_clean_up' EXIT
 
 # same [COUNT]: what was sent is in the file, or the first of it
 same() {
-	tcpdump -r "$dir/sent.pcap" -w "$dir/want.pcap" ${1:+-c "$1"} 2>/dev/null
+	tcpdump -r "$sent" -w "$dir/want.pcap" ${1:+-c "$1"} 2>/dev/null
 	"$here/capcmp" "$dir/want.pcap" "$file" >"$dir/said"
 }
 size_is() { [ "$(stat -c %s "$file")" = "$1" ]; }

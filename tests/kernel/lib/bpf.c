@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,13 +27,12 @@ static int print(enum libbpf_print_level level, const char *fmt, va_list ap)
 
 struct bpf_object *t_bpf_open(const char *name, bool load)
 {
-	char exe[256] = { 0 }, path[512];
+	char path[512];
 	struct bpf_object *obj;
 
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(print);
-	REQUIRE(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
-	snprintf(path, sizeof(path), "%s/bpf/%s.bpf.o", dirname(exe), name);
+	t_beside(path, sizeof(path), "bpf/%s.bpf.o", name);
 	obj = bpf_object__open_file(path, NULL);
 	REQUIRE(obj && !libbpf_get_error(obj), "%s", path);
 	if (load)

@@ -198,6 +198,11 @@ u64 t_now_ms(void);
 void t_sleep_ms(int ms);
 /* Runs a shell command line; returns its exit status. */
 int t_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The path of a file that is installed with the tests. */
+void t_beside(char *path, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The process becomes one that ends at once, with 0. */
+void t_exec_nothing(void) __attribute__((noreturn));
 /* Reads a whole (small) file; fails the case if there is none. */
 char *t_read_file(const char *path);
 void t_write_file(const char *path, const char *text);

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # For tests of iou record, which set $here, their directory: a veth pair from iou-a to
-# iou-b, a capture to send over it, and what becomes of a recorder. $dir is theirs,
-# and goes with them.
+# iou-b, a capture to send over it, $sent, and what becomes of a recorder. $dir is
+# theirs, and goes with them.
 
 iou=${IOU:-iou}
+# shellcheck disable=SC2154 # the test sets here
+sent=$here/lib/mixed.pcap
 dir=$(mktemp -d)
 # shellcheck disable=SC2317 # called by the trap
 recorder_clean_up() {
@@ -18,28 +20,7 @@ for i in iou-a iou-b; do
 	ip link set $i arp off up
 done
 
-# 1000 packets of 60 to 1459 bytes, of many flows in both directions
-python3 - "$dir/sent.pcap" <<'END'
-import struct, sys
-out = open(sys.argv[1], "wb")
-out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-for i in range(1000):
-    size = 60 + i * 7 % 1400
-    flow = i // 2 % 50
-    a, b = bytes([10, 0, 0, 1 + flow % 7]), bytes([10, 0, 1, 1 + flow % 5])
-    ports = [1000 + flow, 53 if flow % 2 else 80]
-    if i % 2:
-        a, b = b, a
-        ports.reverse()
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, size - 14, i, 0, 64, 17, 0, a, b)
-    packet = b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + ip
-    packet += struct.pack(">HHHH", *ports, size - 34, 0)
-    packet += bytes([i & 255]) * (size - len(packet))
-    out.write(struct.pack("<IIII", i, 0, size, size) + packet)
-END
-
-# shellcheck disable=SC2154 # the test sets here
-replay() { "$here/replay" iou-a iou-b "$dir/sent.pcap" >"$dir/replay"; }
+replay() { "$here/replay" iou-a iou-b "$sent" >"$dir/replay"; }
 replay_and_stop() {
 	replay
 	pause 0.3

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Patterns, time, files, shell. */
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -45,6 +46,29 @@ bool t_filled(const void *p, size_t len, u64 seed)
 		}
 	}
 	return true;
+}
+
+void t_beside(char *path, size_t size, const char *fmt, ...)
+{
+	char exe[256] = { 0 };
+	size_t n;
+	va_list ap;
+
+	REQUIRE(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
+	n = snprintf(path, size, "%s/", dirname(exe));
+	REQUIRE(n < size);
+	va_start(ap, fmt);
+	vsnprintf(path + n, size - n, fmt, ap);
+	va_end(ap);
+}
+
+void t_exec_nothing(void)
+{
+	char path[512];
+
+	t_beside(path, sizeof(path), "lib/exec/nothing");
+	execl(path, "nothing", NULL);
+	_exit(101);
 }
 
 u64 t_now_ms(void)
