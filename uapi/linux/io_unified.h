@@ -77,6 +77,8 @@ extern "C" {
  *	not PREEMPT_RT) that took the BTF which this module was built with
  * @IO_UNIFIED_FEAT_TX: IO_UNIFIED_F_TX, the verdict XDP_TX of ops, send-only
  *	attachments
+ * @IO_UNIFIED_FEAT_SOCKET: TCP and UDP sockets as attachments
+ * @IO_UNIFIED_FEAT_TX_TIME: IO_UNIFIED_F_TIMED
  */
 enum io_unified_feature {
 	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
@@ -95,6 +97,8 @@ enum io_unified_feature {
 	IO_UNIFIED_FEAT_FILE			= 1 << 13,
 	IO_UNIFIED_FEAT_KFUNCS			= 1 << 14,
 	IO_UNIFIED_FEAT_TX			= 1 << 15,
+	IO_UNIFIED_FEAT_SOCKET			= 1 << 16,
+	IO_UNIFIED_FEAT_TX_TIME			= 1 << 17,
 };
 
 /**
@@ -189,6 +193,19 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_FULL = 100,		/* range is full */
 	IO_UNIFIED_REASON_LIMIT = 101,		/* packet limit reached */
 	IO_UNIFIED_REASON_LAYOUT = 102,		/* layout is unknown or does not fit */
+	/* sockets */
+	IO_UNIFIED_REASON_NOT_SOCKET = 110,	/* fd is not a socket */
+	IO_UNIFIED_REASON_SOCKET_TYPE = 111,	/* neither TCP nor UDP */
+	IO_UNIFIED_REASON_NOT_CONNECTED = 112,	/* socket has no peer */
+	IO_UNIFIED_REASON_SOCKET_ULP = 113,	/* kTLS or another layer is on the socket */
+	IO_UNIFIED_REASON_RESET = 114,		/* the peer reset the connection */
+	IO_UNIFIED_REASON_SHUT = 115,		/* the connection is shut for sending */
+	IO_UNIFIED_REASON_PEER_TIMEOUT = 116,	/* the peer does not answer */
+	IO_UNIFIED_REASON_UNREACHABLE = 117,	/* no way to the peer, or nobody listens */
+	IO_UNIFIED_REASON_DATAGRAM = 118,	/* longer than a datagram can be */
+	IO_UNIFIED_REASON_SOCKET = 119,		/* another error of the socket */
+	/* transmit, continued */
+	IO_UNIFIED_REASON_TX_TIME = 120,	/* launch time is too far away */
 };
 
 /* ------------------------------------------------------------------ ioctls */
@@ -292,6 +309,7 @@ struct io_unified_region_reg {
  * @IO_UNIFIED_KIND_STORAGE: a block device or a regular file, by @fd
  * @IO_UNIFIED_KIND_NETDEV: a queue to receive from and send to, by @ifindex and
  *	@queue
+ * @IO_UNIFIED_KIND_SOCKET: a connected TCP or UDP socket, by @fd
  * @IO_UNIFIED_KIND_BPF: a program of type XDP, by @fd
  * @IO_UNIFIED_KIND_RING: a further io_uring that may send commands, by @fd
  */
@@ -299,6 +317,7 @@ enum io_unified_kind {
 	IO_UNIFIED_KIND_REGION	= 0,
 	IO_UNIFIED_KIND_STORAGE	= 1,
 	IO_UNIFIED_KIND_NETDEV	= 2,
+	IO_UNIFIED_KIND_SOCKET	= 4,
 	IO_UNIFIED_KIND_BPF	= 5,
 	IO_UNIFIED_KIND_RING	= 6,
 };
@@ -653,6 +672,9 @@ struct io_unified_ctrl {
 #define IO_UNIFIED_F_LINK	(1u << 10)	/* SQ: the next one waits for this one */
 #define IO_UNIFIED_F_STREAM	(1u << 11)	/* SQ: as IO_UNIFIED_CMD_STREAM, see @arg */
 #define IO_UNIFIED_F_CANCEL	(1u << 12)	/* SQ: as IO_UNIFIED_CMD_CANCEL of @arg */
+#define IO_UNIFIED_F_SOCKET	(1u << 13)	/* RX, TX: @net, @net_tx are sockets */
+#define IO_UNIFIED_F_WAITALL	(1u << 14)	/* SOCKET, RX: wait for all @len bytes */
+#define IO_UNIFIED_F_TIMED	(1u << 15)	/* TX: not before @arg, CLOCK_MONOTONIC ns */
 
 /**
  * struct io_unified_desc - one op
