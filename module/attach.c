@@ -15,6 +15,7 @@
 #include "bpf.h"
 #include "defer.h"
 #include "net.h"
+#include "sock.h"
 #include "storage.h"
 #include "waiting.h"
 
@@ -56,6 +57,8 @@ static struct iou_att __rcu **iou_att_table(struct iou_region *r, u32 kind)
 		return r->storage;
 	case IO_UNIFIED_KIND_NETDEV:
 		return r->net;
+	case IO_UNIFIED_KIND_SOCKET:
+		return r->sock;
 	case IO_UNIFIED_KIND_BPF:
 		return r->bpf;
 	default:
@@ -197,6 +200,9 @@ int iou_attach(struct iou_region *r, struct io_unified_attach *arg)
 		break;
 	case IO_UNIFIED_KIND_NETDEV:
 		att = iou_net_attach(r, arg);
+		break;
+	case IO_UNIFIED_KIND_SOCKET:
+		att = iou_sock_attach(r, arg);
 		break;
 	default:
 		att = iou_bpf_attach(r, arg);

@@ -18,6 +18,7 @@ static bool iou_defer_doomed(const struct iou_op *op)
 	return percpu_ref_is_dying(&op->r->refs) ||
 	       (op->st && percpu_ref_is_dying(&op->st->att.refs)) ||
 	       (op->tq && percpu_ref_is_dying(&op->tq->att.refs)) ||
+	       (op->sock && percpu_ref_is_dying(&op->sock->att.refs)) ||
 	       (op->prog && percpu_ref_is_dying(&op->prog->att.refs));
 }
 

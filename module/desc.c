@@ -9,14 +9,28 @@
 	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FLUSH | \
 	 IO_UNIFIED_F_RX | IO_UNIFIED_F_TX | IO_UNIFIED_F_DISCARD |    \
 	 IO_UNIFIED_F_ZEROES | IO_UNIFIED_F_CANCEL)
-#define IOU_FLAGS                                                  \
-	(IOU_DIRECTIONS | IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE | \
-	 IO_UNIFIED_F_CQ | IO_UNIFIED_F_LINK | IO_UNIFIED_F_STREAM)
+#define IOU_FLAGS                                                    \
+	(IOU_DIRECTIONS | IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE |   \
+	 IO_UNIFIED_F_CQ | IO_UNIFIED_F_LINK | IO_UNIFIED_F_STREAM | \
+	 IO_UNIFIED_F_SOCKET | IO_UNIFIED_F_WAITALL)
 
 static int iou_desc_refuse(u16 *reason, u16 why)
 {
 	*reason = why;
 	return -EINVAL;
+}
+
+/* Sockets have one direction in an op, and feed no streams. */
+static bool iou_desc_socket_fits(u32 ops, u32 flags)
+{
+	const u32 both = IO_UNIFIED_F_RX | IO_UNIFIED_F_TX;
+
+	if (flags & IO_UNIFIED_F_WAITALL &&
+	    (!(flags & IO_UNIFIED_F_SOCKET) || !(flags & IO_UNIFIED_F_RX)))
+		return false;
+	return !(flags & IO_UNIFIED_F_SOCKET) ||
+	       (ops & IO_UNIFIED_OP_NETWORK && (flags & both) != both &&
+		!(flags & IO_UNIFIED_F_STREAM));
 }
 
 /* Do the directions fit the ops? */
@@ -32,6 +46,8 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 		       (!dir || dir == IO_UNIFIED_F_READ ||
 			dir == IO_UNIFIED_F_WRITE);
 
+	if (!iou_desc_socket_fits(ops, flags))
+		return false;
 	if ((flags & IO_UNIFIED_F_STREAM) &&
 	    (!(ops & IO_UNIFIED_OP_NETWORK) || !(ops & IO_UNIFIED_OP_NVME) ||
 	     dir != record || (flags & IO_UNIFIED_F_LINK)))
@@ -100,6 +116,9 @@ int iou_desc_check(const struct io_unified_desc *d, u16 *reason)
 int iou_desc_check_mem(const struct iou_region *r,
 		       const struct io_unified_desc *d, u16 *reason)
 {
+	const bool frames =
+		(d->flags & (IO_UNIFIED_F_RX | IO_UNIFIED_F_SOCKET)) ==
+		IO_UNIFIED_F_RX;
 	u64 start = d->addr, end;
 	u32 mask = iou_frame_size(r) - 1;
 
@@ -127,7 +146,7 @@ int iou_desc_check_mem(const struct iou_region *r,
 	}
 	if (!d->len)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
-	if ((d->ops & IO_UNIFIED_OP_BPF) && !(d->flags & IO_UNIFIED_F_RX)) {
+	if ((d->ops & IO_UNIFIED_OP_BPF) && !frames) {
 		/* The control block is in front of the data. */
 		if (start < sizeof(struct io_unified_bpf_ctl))
 			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
@@ -137,8 +156,7 @@ int iou_desc_check_mem(const struct iou_region *r,
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_OVERFLOW);
 	if (start < r->data_off || end > r->data_off + r->data_size)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
-	if ((d->flags & IO_UNIFIED_F_RX) &&
-	    (((d->addr - r->data_off) & mask) || (d->len & mask)))
+	if (frames && (((d->addr - r->data_off) & mask) || (d->len & mask)))
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_ALIGN);
 	return 0;
 }

@@ -248,6 +248,7 @@ struct iou_region {
 	struct iou_att __rcu *storage[IOU_MAX_ATTACHMENTS];
 	struct iou_att __rcu *net[IOU_MAX_ATTACHMENTS];
 	struct iou_att __rcu *bpf[IOU_MAX_ATTACHMENTS];
+	struct iou_att __rcu *sock[IOU_MAX_ATTACHMENTS];
 };
 
 static inline u32 iou_frame_size(const struct iou_region *r)

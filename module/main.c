@@ -30,7 +30,8 @@ static u64 iou_features(void)
 		IO_UNIFIED_FEAT_RX_HANDLER | IO_UNIFIED_FEAT_BPF |
 		IO_UNIFIED_FEAT_STREAM | IO_UNIFIED_FEAT_RINGS |
 		IO_UNIFIED_FEAT_IOPOLL | IO_UNIFIED_FEAT_CHAIN |
-		IO_UNIFIED_FEAT_FILE | IO_UNIFIED_FEAT_TX;
+		IO_UNIFIED_FEAT_FILE | IO_UNIFIED_FEAT_TX |
+		IO_UNIFIED_FEAT_SOCKET;
 
 	if (IS_ENABLED(CONFIG_XDP_SOCKETS))
 		f |= IO_UNIFIED_FEAT_XSK;
@@ -335,7 +336,7 @@ static void __exit iou_exit(void)
 	iou_net_exit();
 	iou_file_exit();
 	destroy_workqueue(iou_wq);
-	/* Percpu references, regions, and what tx.c lent: they are freed by RCU. */
+	/* Percpu references, regions, and what tx.c and sock_tx.c lent: they are freed by RCU. */
 	rcu_barrier();
 	iou_pool_exit();
 }

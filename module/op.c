@@ -10,7 +10,7 @@
  *
  * Each arrow hands the op over: whoever has it alone touches it. An op that
  * waits for a packet can also be canceled; iou_net_recall() decides who wins.
- * The network stages are in op_net.c.
+ * The network stages are in op_net.c and op_sock.c.
  */
 #include "bpf.h"
 #include "cq.h"
@@ -42,6 +42,7 @@ static inline void iou_op_release(struct iou_op *op)
 	struct iou_storage *st = op->st;
 	struct iou_netq *nq = op->nq;
 	struct iou_netq *tq = op->tq;
+	struct iou_sock *sock = op->sock;
 	struct iou_prog *prog = op->prog;
 
 	/* The pool is the region's, which waits for those that use it. */
@@ -53,6 +54,8 @@ static inline void iou_op_release(struct iou_op *op)
 		iou_att_put(&nq->att);
 	if (unlikely(tq))
 		iou_att_put(&tq->att);
+	if (unlikely(sock))
+		iou_att_put(&sock->att);
 	if (likely(st))
 		iou_att_put(&st->att);
 	if (unlikely(r))
@@ -198,7 +201,7 @@ static void iou_op_io_done(struct iou_io *io)
 			 IO_UNIFIED_STAT_WRITTEN_BYTES,
 		  io->nr_bvec ? io->len : 0);
 	/* Programs do not run in hard interrupts, and nothing is sent from there. */
-	if (unlikely(op->prog || op->tq) && read && op->len)
+	if (unlikely(op->prog || op->tq || op->sock) && read && op->len)
 		iou_defer_op(op);
 	else if (unlikely(op->tq))
 		iou_op_send_later(op);
@@ -317,11 +320,34 @@ static int iou_op_switch_storage(struct iou_op *op, u16 index)
 	return iou_storage_allowed(op->st, IOU_IO_WRITE, 0, 0, &op->reason);
 }
 
+static bool iou_op_to_sock(const struct iou_op *op)
+{
+	return op->sock && op->d.flags & IO_UNIFIED_F_TX;
+}
+
+static int iou_op_switch_sock(struct iou_op *op, u16 index)
+{
+	struct iou_att *att;
+
+	if (!iou_op_to_sock(op) || index == op->sock->att.index)
+		return 0;
+	att = iou_att_get(op->r, IO_UNIFIED_KIND_SOCKET, index);
+	if (!att) {
+		op->reason = IO_UNIFIED_REASON_CTL_INDEX;
+		return -EINVAL;
+	}
+	iou_att_put(&op->sock->att);
+	op->sock = iou_att_sock(att);
+	return 0;
+}
+
 /* The program chose another attachment to send to, or sends it back. */
 static int iou_op_switch_net(struct iou_op *op, u16 index)
 {
 	struct iou_att *att;
 
+	if (op->sock)
+		return iou_op_switch_sock(op, index);
 	if (op->bounced && op->nq) {
 		att = &op->nq->att;
 		percpu_ref_get(&att->refs);
@@ -377,14 +403,14 @@ static int iou_op_apply_ctl(struct iou_op *op,
 static int iou_op_bpf(struct iou_op *op)
 {
 	struct net_device *dev = op->nq ? READ_ONCE(op->nq->dev) : NULL;
-	bool rx = op->d.flags & IO_UNIFIED_F_RX;
+	bool frame = op->d.flags & IO_UNIFIED_F_RX && !op->sock;
 	struct iou_bpf_run run = {
 		.start = iou_ptr(op->r, op->d.addr),
 		.end = iou_ptr(op->r, op->d.addr + op->d.len),
 		.data = iou_ptr(op->r, op->addr),
 		.len = op->len,
 		.dev = dev,
-		.sends = op->nq || op->tq,
+		.sends = op->nq || op->tq || iou_op_to_sock(op),
 		.ctl = {
 			.dev_offset = op->dev_offset,
 			.cookie = op->cookie,
@@ -394,14 +420,15 @@ static int iou_op_bpf(struct iou_op *op)
 			.ifindex = op->nq ? op->nq->ifindex : 0,
 			.queue = op->nq ? op->nq->queue : 0,
 			.storage = op->d.storage,
-			.net = op->tq ? op->tq->att.index : op->d.net,
+			.net = op->d.flags & IO_UNIFIED_F_TX ? op->d.net_tx :
+							 op->d.net,
 			.state = { op->state[0], op->state[1] },
 		},
 	};
 	u16 reason = IO_UNIFIED_REASON_NONE;
 	int ret;
 
-	if (!rx)
+	if (!frame)
 		run.start -= sizeof(run.ctl);
 	if (op->d.flags & IO_UNIFIED_F_READ)
 		run.allowed = IO_UNIFIED_CTL_AGAIN;
@@ -429,8 +456,8 @@ static void iou_op_bpf_stopped(struct iou_op *op, int error)
 		op->len = 0;
 		error = 0;
 	}
-	if (op->nq)
-		iou_count(op->nq->att.stats,
+	if (op->d.flags & IO_UNIFIED_F_RX)
+		iou_count(op->sock ? op->sock->att.stats : op->nq->att.stats,
 			  error ? IO_UNIFIED_STAT_DROP_BPF :
 				  IO_UNIFIED_STAT_FILTERED,
 			  1);
@@ -489,6 +516,8 @@ void iou_op_process(struct iou_op *op, bool nowait)
 		iou_op_write(op, nowait);
 	else if (op->tq)
 		iou_op_send(op);
+	else if (iou_op_to_sock(op))
+		iou_op_send_sock(op);
 	else
 		iou_op_complete(op, 0);
 }
@@ -523,6 +552,7 @@ void iou_op_process_later(struct iou_op *op)
 static int iou_op_get_atts(struct iou_op *op)
 {
 	const struct io_unified_desc *d = &op->d;
+	const u32 socket = IO_UNIFIED_F_SOCKET;
 	struct iou_region *r = op->r;
 	struct iou_att *att;
 
@@ -533,13 +563,21 @@ static int iou_op_get_atts(struct iou_op *op)
 			return -ENOENT;
 		op->st = iou_att_storage(att);
 	}
-	if (d->flags & IO_UNIFIED_F_RX) {
+	if (d->flags & socket) {
+		att = iou_att_get(r, IO_UNIFIED_KIND_SOCKET,
+				  d->flags & IO_UNIFIED_F_RX ? d->net :
+							       d->net_tx);
+		if (!att)
+			return -ENOENT;
+		op->sock = iou_att_sock(att);
+	}
+	if ((d->flags & (IO_UNIFIED_F_RX | socket)) == IO_UNIFIED_F_RX) {
 		att = iou_att_get(r, IO_UNIFIED_KIND_NETDEV, d->net);
 		if (!att)
 			return -ENOENT;
 		op->nq = iou_att_netq(att);
 	}
-	if (d->flags & IO_UNIFIED_F_TX) {
+	if ((d->flags & (IO_UNIFIED_F_TX | socket)) == IO_UNIFIED_F_TX) {
 		att = iou_att_get(r, IO_UNIFIED_KIND_NETDEV, d->net_tx);
 		if (!att)
 			return -ENOENT;
@@ -567,7 +605,7 @@ static int iou_op_check_storage(struct iou_op *op)
 	if (ret || (d->flags & IO_UNIFIED_F_FLUSH))
 		return ret;
 	/* The packet's length is not known yet, the frame's is an upper bound */
-	if (d->flags & IO_UNIFIED_F_RX)
+	if (op->nq)
 		return iou_storage_check(op->st, d->dev_offset,
 					 1ULL << op->st->block_shift, reason);
 	if ((d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE)) &&
@@ -600,7 +638,8 @@ static int iou_op_prepare(struct iou_op *op)
 		ret = iou_desc_check_mem(op->r, d, &op->reason);
 	if (ret)
 		return ret;
-	if ((d->flags & IO_UNIFIED_F_RX) && !(d->flags & IO_UNIFIED_F_STREAM) &&
+	if ((d->flags & IO_UNIFIED_F_RX) &&
+	    !(d->flags & (IO_UNIFIED_F_STREAM | IO_UNIFIED_F_SOCKET)) &&
 	    d->len != iou_frame_size(op->r)) {
 		op->reason = IO_UNIFIED_REASON_SIZE;
 		return -EINVAL;
@@ -613,6 +652,11 @@ static int iou_op_prepare(struct iou_op *op)
 	ret = iou_op_get_atts(op);
 	if (!ret && op->st)
 		ret = iou_op_check_storage(op);
+	/* A datagram is all there is. */
+	if (!ret && (d->flags & IO_UNIFIED_F_WAITALL) && !op->sock->stream) {
+		op->reason = IO_UNIFIED_REASON_SOCKET_TYPE;
+		ret = -EOPNOTSUPP;
+	}
 	return ret;
 }
 
@@ -642,13 +686,13 @@ int iou_op_start(struct iou_op *op, bool nowait)
 
 	trace_io_unified_submit(r, d);
 	iou_count(r->stats, IO_UNIFIED_STAT_OPS, 1);
-	if (unlikely(op->prog || op->tq) &&
+	if (unlikely(op->prog || op->tq || op->sock) &&
 	    !(d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_RX))) {
 		iou_op_process(op, nowait);
 		return 0;
 	}
 	if (unlikely(d->flags & IO_UNIFIED_F_RX)) {
-		ret = iou_op_start_rx(op);
+		ret = op->sock ? iou_op_start_recv(op) : iou_op_start_rx(op);
 	} else {
 		iou_op_prepare_io(op, d->addr, d->len);
 		ret = iou_storage_submit(&op->io, nowait);

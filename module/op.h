@@ -4,6 +4,7 @@
 #define IOU_OP_H
 
 #include "net.h"
+#include "sock.h"
 #include "storage.h"
 #include "waiting.h"
 
@@ -13,8 +14,10 @@ struct iou_prog;
  * struct iou_op - an op in flight
  * @io: storage stage
  * @rx: network source: the frame's owner
- * @waiter: while it waits for a packet
- * @tx: network sink, when there is nothing to wait for any more
+ * @tx: network sink
+ * @srx: network source: a socket
+ * @stx: network sink: a socket
+ * @waiter: while it waits for a packet, or for a socket
  * @work: stages that may not run where the one before ended
  * @deferred: in iou_defer.ops
  * @pool: where its memory goes, or NULL: it is freed
@@ -27,6 +30,8 @@ struct iou_prog;
  * @nq: network attachment to receive from, referenced, or NULL
  * @tq: network attachment to send to, referenced, or NULL; the program may
  *	change it
+ * @sock: socket attachment to receive from or to send to, referenced, or NULL; the
+ *	program may change it
  * @prog: BPF attachment, referenced, or NULL
  * @d: the descriptor, copied once
  * @addr: where the data is
@@ -46,10 +51,11 @@ struct iou_prog;
  * @burst: @cmd stands for many ops
  * @poll: who submitted it polls for it
  * @again: the program asks for another read
- * @fell_short: a file ended before a read of it
+ * @fell_short: a file or a stream ended before all was there
  * @retaken: taken from @deferred by somebody else than the task
  * @bounced: the program sends it back, and it goes nowhere else
- * @lent: its memory is the device's still, see struct iou_tx
+ * @lent: its memory is the device's or the stack's still, see struct iou_tx and
+ *	struct iou_stx
  * @holds_region: it has a reference on @r, not on attachments alone
  *
  * All behind @pair is 0 to begin with. A plain read or write has less, see plain.h.
@@ -57,12 +63,12 @@ struct iou_prog;
 struct iou_op {
 	struct iou_io io;
 	union {
-		struct {
-			struct iou_rx_owner rx;
-			struct iou_waiter waiter;
-		};
+		struct iou_rx_owner rx;
 		struct iou_tx tx;
+		struct iou_srx srx;
+		struct iou_stx stx;
 	};
+	struct iou_waiter waiter;
 	struct work_struct work;
 	struct list_head deferred;
 	struct iou_pool *pool;
@@ -83,6 +89,7 @@ struct iou_op {
 	struct iou_storage *st;
 	struct iou_netq *nq;
 	struct iou_netq *tq;
+	struct iou_sock *sock;
 	struct iou_prog *prog;
 	u32 done;
 	u32 flags;
@@ -140,5 +147,9 @@ void iou_op_process_packet(struct iou_op *op);
 int iou_op_start_rx(struct iou_op *op);
 /* Sends it and completes. Process context or softirq. */
 void iou_op_send(struct iou_op *op);
+
+/* op_sock.c: the same for sockets. Process context. */
+int iou_op_start_recv(struct iou_op *op);
+void iou_op_send_sock(struct iou_op *op);
 
 #endif /* IOU_OP_H */

@@ -9,6 +9,7 @@
 #include "net.h"
 #include "region.h"
 #include "ring.h"
+#include "sock.h"
 #include "waiting.h"
 
 struct iou_region *iou_region_get(struct iou_file *f)
@@ -274,6 +275,7 @@ int iou_region_unregister(struct iou_file *f)
 	for (i = 0; i < r->nr_pairs; i++)
 		wake_up_all(&r->pairs[i].wait);
 	iou_net_stop_sending(r);
+	iou_sock_stop_sending(r);
 	/*
 	 * What is left is with a drive or in a work item. None of it needs the
 	 * submitter's task, which may be this one.

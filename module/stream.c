@@ -532,13 +532,15 @@ int iou_stream_submit(struct iou_region *r, const struct io_unified_desc *d,
 		      const struct iou_stream_from *from, u16 *reason)
 {
 	const u32 ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
+	const u32 others = IO_UNIFIED_F_READ | IO_UNIFIED_F_TX |
+			   IO_UNIFIED_F_SOCKET;
 	struct iou_waiter *w;
 	struct iou_stream *s;
 	struct iou_netq *nq;
 	int ret;
 
 	ret = iou_desc_check(d, reason);
-	if (!ret && (d->ops & ops) != ops)
+	if (!ret && ((d->ops & ops) != ops || d->flags & others))
 		ret = iou_stream_refuse(reason, IO_UNIFIED_REASON_OPS);
 	if (!ret)
 		ret = iou_desc_check_mem(r, d, reason);

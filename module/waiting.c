@@ -21,7 +21,7 @@ static void iou_waiter_unlink(struct iou_waiter *w)
 {
 	list_del_init(&w->node);
 	if (w->cmd && !w->many)
-		iou_pdu(w->cmd)->waiter = NULL;
+		iou_pdu(w->cmd)->waits = false;
 }
 
 static void iou_watch_arm(struct iou_file *f)
@@ -37,14 +37,19 @@ int iou_waiter_add(struct iou_waiter *w,
 	bool canceled = false;
 	int ret;
 
+	w->dying = false;
+	w->leaving = false;
+	w->why = IO_UNIFIED_REASON_GONE;
 	spin_lock_bh(&f->wait_lock);
 	ret = start(w, reason);
 	if (!ret && iou_waiter_doomed(w))
 		canceled = w->take(w);
 	if (!ret && !canceled) {
 		list_add_tail(&w->node, &f->waiting);
-		if (w->cmd && !w->many)
+		if (w->cmd && !w->many) {
 			iou_pdu(w->cmd)->waiter = w;
+			iou_pdu(w->cmd)->waits = true;
+		}
 		iou_watch_arm(f);
 	}
 	spin_unlock_bh(&f->wait_lock);
@@ -64,11 +69,19 @@ void iou_waiter_del(struct iou_waiter *w)
 	spin_unlock_bh(&f->wait_lock);
 }
 
+/* Under the lock */
+static bool iou_waiter_take(struct iou_waiter *w, bool dying, u16 why)
+{
+	w->dying |= dying;
+	w->why = why;
+	return w->take(w);
+}
+
 /*
  * End every waiter that @match says, as far as it is not ending by itself.
  * Returns how many. Two steps, because ending one may free it and take locks.
  */
-static int iou_cancel_if(struct iou_file *f,
+static int iou_cancel_if(struct iou_file *f, bool dying,
 			 bool (*match)(const struct iou_waiter *w,
 				       const void *arg),
 			 const void *arg, u16 reason)
@@ -79,8 +92,12 @@ static int iou_cancel_if(struct iou_file *f,
 
 	spin_lock_bh(&f->wait_lock);
 	list_for_each_entry_safe(w, next, &f->waiting, node) {
-		if (!match(w, arg) || !w->take(w))
+		if (!match(w, arg))
 			continue;
+		if (!iou_waiter_take(w, dying, reason)) {
+			n += w->leaving;
+			continue;
+		}
 		iou_waiter_unlink(w);
 		list_add_tail(&w->taken, &taken);
 	}
@@ -104,14 +121,14 @@ void iou_cancel_cmd(struct iou_file *f, struct io_uring_cmd *cmd)
 	struct iou_waiter *w;
 
 	if (iou_pdu(cmd)->burst) {
-		iou_cancel_if(f, iou_match_cmd, cmd,
+		iou_cancel_if(f, true, iou_match_cmd, cmd,
 			      IO_UNIFIED_REASON_CANCELED);
 		return;
 	}
 	/* Not through the list: a dying ring asks for each of its commands. */
 	spin_lock_bh(&f->wait_lock);
-	w = iou_pdu(cmd)->waiter;
-	if (w && w->take(w))
+	w = iou_pdu(cmd)->waits ? iou_pdu(cmd)->waiter : NULL;
+	if (w && iou_waiter_take(w, true, IO_UNIFIED_REASON_CANCELED))
 		iou_waiter_unlink(w);
 	else
 		w = NULL;
@@ -127,7 +144,7 @@ static bool iou_match_user_data(const struct iou_waiter *w, const void *arg)
 
 int iou_cancel_user_data(struct iou_region *r, u64 user_data)
 {
-	return iou_cancel_if(r->file, iou_match_user_data, &user_data,
+	return iou_cancel_if(r->file, false, iou_match_user_data, &user_data,
 			     IO_UNIFIED_REASON_CANCELED);
 }
 
@@ -143,7 +160,7 @@ static bool iou_match_att(const struct iou_waiter *w, const void *arg)
 
 void iou_cancel_att(struct iou_att *att)
 {
-	iou_cancel_if(att->region->file, iou_match_att, att,
+	iou_cancel_if(att->region->file, false, iou_match_att, att,
 		      IO_UNIFIED_REASON_GONE);
 }
 
@@ -154,7 +171,8 @@ static bool iou_match_region(const struct iou_waiter *w, const void *arg)
 
 void iou_cancel_region(struct iou_region *r)
 {
-	iou_cancel_if(r->file, iou_match_region, r, IO_UNIFIED_REASON_GONE);
+	iou_cancel_if(r->file, false, iou_match_region, r,
+		      IO_UNIFIED_REASON_GONE);
 }
 
 static bool iou_match_dying(const struct iou_waiter *w, const void *arg)
@@ -167,7 +185,8 @@ static void iou_watch(struct work_struct *work)
 	struct iou_file *f =
 		container_of(to_delayed_work(work), struct iou_file, watch);
 
-	iou_cancel_if(f, iou_match_dying, NULL, IO_UNIFIED_REASON_CANCELED);
+	iou_cancel_if(f, true, iou_match_dying, NULL,
+		      IO_UNIFIED_REASON_CANCELED);
 
 	spin_lock_bh(&f->wait_lock);
 	if (!list_empty(&f->waiting))

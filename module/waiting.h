@@ -2,7 +2,7 @@
 /*
  * Commands that wait for the network, and how each ends exactly once
  *
- * An rx op or a stream may wait for ever. While it does, it is on its file's
+ * An rx op, a stream or a send to a socket may wait for ever. While it does, it is on its file's
  * list of waiters, where CMD_CANCEL, DETACH, UNREGISTER, io_uring's own
  * cancellation and, where io_uring has none, the watch find it.
  */
@@ -20,6 +20,9 @@
  * @region: the region
  * @atts: attachments that it uses (NULL where it has none)
  * @user_data: desc.user_data
+ * @dying: its ring or task ends: what cannot be taken back has to be given up
+ * @why: enum io_unified_reason of who cancels it
+ * @leaving: set by take(): it did not say true, but the waiter will be ended
  * @uses: does it use an attachment beyond @atts? May be NULL
  * @take: under iou_file.wait_lock: make sure that nobody but the caller ends
  *	it; false if somebody is about to
@@ -33,6 +36,9 @@ struct iou_waiter {
 	struct iou_region *region;
 	struct iou_att *atts[4];
 	u64 user_data;
+	bool dying;
+	u16 why;
+	bool leaving;
 	bool (*uses)(const struct iou_waiter *w, const struct iou_att *att);
 	bool (*take)(struct iou_waiter *w);
 	void (*canceled)(struct iou_waiter *w, int error, u16 reason);

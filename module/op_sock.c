@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Ops: the stages of sockets, to receive and to send */
+#include "bpf.h"
+#include "op.h"
+#include "pool.h"
+#include "trace.h"
+
+static void iou_op_wait_for_sock(struct iou_op *op)
+{
+	struct iou_waiter *w = &op->waiter;
+
+	INIT_LIST_HEAD(&w->node);
+	w->cmd = op->cmd;
+	w->many = op->burst;
+	w->region = op->r;
+	w->atts[0] = &op->sock->att;
+	w->atts[1] = op->st ? &op->st->att : NULL;
+	w->atts[2] = op->prog ? &op->prog->att : NULL;
+	w->atts[3] = NULL;
+	w->user_data = op->d.user_data;
+	w->uses = NULL;
+}
+
+/* ---------------------------------------------------------------- receive */
+
+static void iou_op_received(struct iou_srx *rx)
+{
+	struct iou_op *op = container_of(rx, struct iou_op, srx);
+
+	iou_waiter_del(&op->waiter);
+	/* What came before it was canceled is not lost. */
+	if (rx->error && !(rx->got && !op->st && !op->prog)) {
+		iou_op_fail(op, rx->error, rx->reason);
+		return;
+	}
+	op->reason = rx->reason;
+	op->done |= IO_UNIFIED_OP_NETWORK;
+	op->flags |= IO_UNIFIED_CQE_COPIED;
+	op->len = rx->got;
+	op->orig_len = max(rx->got, rx->wire);
+	if (op->orig_len > op->len)
+		op->flags |= IO_UNIFIED_CQE_TRUNC;
+	if (rx->eof || (rx->all && rx->got < rx->len))
+		op->fell_short = true;
+	trace_io_unified_stage(op->r, &op->d, IO_UNIFIED_OP_NETWORK, op->addr,
+			       op->len);
+	if (op->len && !rx->error)
+		iou_op_process(op, true);
+	else
+		iou_op_complete(op, 0);
+}
+
+static bool iou_op_take_recv(struct iou_waiter *w)
+{
+	struct iou_op *op = container_of(w, struct iou_op, waiter);
+
+	return iou_srx_revoke(&op->srx, w->why, &w->leaving);
+}
+
+static void iou_op_recv_canceled(struct iou_waiter *w, int error, u16 reason)
+{
+	struct iou_srx *rx = &container_of(w, struct iou_op, waiter)->srx;
+
+	rx->error = error;
+	rx->reason = reason;
+	rx->over(rx);
+}
+
+static int iou_op_post_recv(struct iou_waiter *w, u16 *reason)
+{
+	iou_sock_post_recv(&container_of(w, struct iou_op, waiter)->srx);
+	return 0;
+}
+
+int iou_op_start_recv(struct iou_op *op)
+{
+	u16 reason = IO_UNIFIED_REASON_NONE;
+	struct iou_srx *rx = &op->srx;
+	struct iou_sock *s = op->sock;
+	int ret;
+
+	rx->s = s;
+	rx->addr = op->d.addr;
+	rx->len = op->d.len;
+	rx->all = op->d.flags & IO_UNIFIED_F_WAITALL;
+	rx->over = iou_op_received;
+	iou_op_wait_for_sock(op);
+	op->waiter.take = iou_op_take_recv;
+	op->waiter.canceled = iou_op_recv_canceled;
+
+	/* Once it waits something may end the op, and the socket with it. */
+	percpu_ref_get(&s->att.refs);
+	ret = iou_waiter_add(&op->waiter, iou_op_post_recv, &reason);
+	if (!ret)
+		iou_sock_recv(s);
+	iou_att_put(&s->att);
+	return ret;
+}
+
+/* ------------------------------------------------------------------- send */
+
+static void iou_op_stx_free(struct iou_stx *tx)
+{
+	iou_pool_put(container_of(tx, struct iou_op, stx));
+}
+
+static void iou_op_stx_over(struct iou_stx *tx)
+{
+	struct iou_op *op = container_of(tx, struct iou_op, stx);
+
+	iou_waiter_del(&op->waiter);
+	if (unlikely(tx->lent)) {
+		/* It comes back when the pool may be gone. */
+		op->pool = NULL;
+		op->lent = true;
+	}
+	if (tx->error) {
+		iou_op_fail(op, tx->error, tx->reason);
+		return;
+	}
+	op->done |= IO_UNIFIED_OP_NETWORK;
+	op->flags |= IO_UNIFIED_CQE_SENT;
+	if (tx->copied)
+		op->flags |= IO_UNIFIED_CQE_COPIED;
+	iou_op_complete(op, 0);
+}
+
+static bool iou_op_take_send(struct iou_waiter *w)
+{
+	struct iou_op *op = container_of(w, struct iou_op, waiter);
+
+	return iou_stx_revoke(&op->stx, w->dying, w->why, &w->leaving);
+}
+
+static void iou_op_send_canceled(struct iou_waiter *w, int error, u16 reason)
+{
+	iou_stx_end(&container_of(w, struct iou_op, waiter)->stx, error,
+		    reason);
+}
+
+static int iou_op_post_send(struct iou_waiter *w, u16 *reason)
+{
+	*reason = IO_UNIFIED_REASON_GONE;
+	return iou_sock_post_send(&container_of(w, struct iou_op, waiter)->stx);
+}
+
+void iou_op_send_sock(struct iou_op *op)
+{
+	u16 reason = IO_UNIFIED_REASON_NONE;
+	struct iou_stx *tx = &op->stx;
+	struct iou_sock *s = op->sock;
+	int ret;
+
+	if (!op->len && s->stream) {
+		iou_op_complete(op, 0);
+		return;
+	}
+	trace_io_unified_stage(op->r, &op->d, IO_UNIFIED_OP_NETWORK, op->addr,
+			       op->len);
+	tx->s = s;
+	tx->addr = op->addr;
+	tx->len = op->len;
+	tx->over = iou_op_stx_over;
+	tx->free = iou_op_stx_free;
+	iou_op_wait_for_sock(op);
+	op->waiter.take = iou_op_take_send;
+	op->waiter.canceled = iou_op_send_canceled;
+
+	/* As above */
+	percpu_ref_get(&s->att.refs);
+	ret = iou_waiter_add(&op->waiter, iou_op_post_send, &reason);
+	if (ret)
+		iou_op_fail(op, ret, reason);
+	else
+		iou_sock_send(s);
+	iou_att_put(&s->att);
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Sockets: receiving */
+#include <linux/net.h>
+#include <net/inet_sock.h>
+
+#include "netq.h"
+#include "sock.h"
+
+/* Receives that a caller fills, those of others included */
+#define IOU_SOCK_RX_BUDGET 64
+
+/* Bytes, 0 at the end of the stream, -EAGAIN, or an error */
+static int iou_srx_recvmsg(struct iou_sock *s, struct iou_srx *rx)
+{
+	struct msghdr msg = {};
+	int ret;
+
+	iou_sock_iter(s, &msg.msg_iter, ITER_DEST, rx->addr + rx->got,
+		      rx->len - rx->got);
+	/* Of a datagram its whole length. A stream would lose bytes by that. */
+	ret = sock_recvmsg(s->sock, &msg,
+			   MSG_DONTWAIT | (s->stream ? 0 : MSG_TRUNC));
+	if (ret == -EINTR || ret == -ERESTARTSYS)
+		return -EAGAIN;
+	return ret;
+}
+
+/* The end of a stream, if the peer said so, and not because it is dead */
+static int iou_srx_eof(struct iou_sock *s)
+{
+	struct sock *sk = s->sock->sk;
+	int error = iou_sock_error(s, 0);
+
+	if (!error && !sock_flag(sk, SOCK_DONE) &&
+	    inet_sk_state_load(sk) == TCP_CLOSE)
+		error = -ECONNRESET;
+	return error;
+}
+
+/* 0: it is over. -EAGAIN: there is nothing, or not enough. Else an error. */
+static int iou_srx_pull(struct iou_sock *s, struct iou_srx *rx)
+{
+	int ret;
+
+	do {
+		ret = iou_srx_recvmsg(s, rx);
+		if (!s->stream && ret >= 0) {
+			rx->wire = ret;
+			rx->got = min_t(u32, ret, rx->len);
+			return 0;
+		}
+		if (!ret) {
+			ret = iou_srx_eof(s);
+			rx->eof = !ret;
+		} else if (ret < 0 && ret != -EAGAIN) {
+			ret = iou_sock_error(s, ret);
+		}
+		/* What is there comes first; the next one is told the error. */
+		if (ret <= 0)
+			return ret != -EAGAIN && rx->got ? 0 : ret;
+		rx->got += ret;
+	} while (rx->all && rx->got < rx->len);
+	return 0;
+}
+
+/* Under the lock */
+static void iou_srx_take(struct iou_sock_rxq *q, struct iou_srx *rx)
+{
+	list_del_init(&rx->node);
+	WRITE_ONCE(q->nr, q->nr - 1);
+}
+
+/* True: @rx is over, or was revoked, and is out of the queue. */
+static bool iou_srx_pulled(struct iou_sock_rxq *q, struct iou_srx *rx, int ret)
+{
+	bool over = true;
+
+	spin_lock_bh(&q->lock);
+	q->filling = NULL;
+	if (ret == -EAGAIN && rx->revoked) {
+		rx->error = -ECANCELED;
+		rx->reason = rx->why;
+	} else if (ret == -EAGAIN) {
+		over = false;
+	} else if (ret) {
+		rx->error = ret;
+		rx->reason = iou_sock_reason(ret);
+	}
+	if (over)
+		iou_srx_take(q, rx);
+	spin_unlock_bh(&q->lock);
+	return over;
+}
+
+static struct iou_srx *iou_sock_rx_next(struct iou_sock_rxq *q)
+{
+	struct iou_srx *rx;
+
+	spin_lock_bh(&q->lock);
+	rx = list_first_entry_or_null(&q->waiting, struct iou_srx, node);
+	q->filling = rx;
+	spin_unlock_bh(&q->lock);
+	return rx;
+}
+
+/* Under the mutex; the caller keeps the socket. */
+static void iou_sock_rx_run(struct iou_sock *s)
+{
+	struct iou_counters __percpu *stats = s->att.stats;
+	struct iou_sock_rxq *q = &s->rx;
+	int budget = IOU_SOCK_RX_BUDGET;
+	struct iou_srx *rx;
+	u32 before;
+	int ret;
+
+	while ((rx = iou_sock_rx_next(q))) {
+		before = rx->got;
+		ret = iou_srx_pull(s, rx);
+		/* The stack always copies. */
+		iou_count(stats, IO_UNIFIED_STAT_RX_BYTES, rx->got - before);
+		iou_count(stats, IO_UNIFIED_STAT_RX_COPIED_BYTES,
+			  rx->got - before);
+		if (!ret && !s->stream)
+			iou_count(stats, IO_UNIFIED_STAT_RX_PACKETS, 1);
+		if (!iou_srx_pulled(q, rx, ret))
+			return;
+		rx->over(rx);
+		if (!--budget) {
+			iou_sock_rx_wake(s);
+			return;
+		}
+	}
+}
+
+static void iou_sock_rx_work(struct work_struct *work)
+{
+	struct iou_sock *s = container_of(work, struct iou_sock, rx.work);
+
+	mutex_lock(&s->rx.mutex);
+	iou_sock_rx_run(s);
+	mutex_unlock(&s->rx.mutex);
+}
+
+void iou_sock_rx_wake(struct iou_sock *s)
+{
+	if (READ_ONCE(s->rx.nr))
+		queue_work(iou_net_wq, &s->rx.work);
+}
+
+void iou_sock_post_recv(struct iou_srx *rx)
+{
+	struct iou_sock_rxq *q = &rx->s->rx;
+
+	rx->got = 0;
+	rx->wire = 0;
+	rx->error = 0;
+	rx->reason = IO_UNIFIED_REASON_NONE;
+	rx->eof = false;
+	rx->revoked = false;
+	spin_lock_bh(&q->lock);
+	list_add_tail(&rx->node, &q->waiting);
+	WRITE_ONCE(q->nr, q->nr + 1);
+	spin_unlock_bh(&q->lock);
+}
+
+void iou_sock_recv(struct iou_sock *s)
+{
+	if (!mutex_trylock(&s->rx.mutex)) {
+		/* Who has it may have seen an empty queue. */
+		iou_sock_rx_wake(s);
+		return;
+	}
+	iou_sock_rx_run(s);
+	mutex_unlock(&s->rx.mutex);
+}
+
+bool iou_srx_revoke(struct iou_srx *rx, u16 why, bool *leaving)
+{
+	struct iou_sock_rxq *q = &rx->s->rx;
+	bool mine = false;
+
+	spin_lock_bh(&q->lock);
+	if (rx == q->filling) {
+		rx->revoked = true;
+		rx->why = why;
+		*leaving = true;
+	} else if (!list_empty(&rx->node)) {
+		iou_srx_take(q, rx);
+		mine = true;
+	}
+	spin_unlock_bh(&q->lock);
+	return mine;
+}
+
+void iou_sock_rx_init(struct iou_sock *s)
+{
+	struct iou_sock_rxq *q = &s->rx;
+
+	spin_lock_init(&q->lock);
+	mutex_init(&q->mutex);
+	INIT_LIST_HEAD(&q->waiting);
+	INIT_WORK(&q->work, iou_sock_rx_work);
+}

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sockets: sending, and how each send ends
+ *
+ *	waiting ---> the stack has all of it ---> last reference gone ---> over()
+ *	   ^  |
+ *	   +--+ no room in the send buffer
+ *
+ * The stack's references are its socket buffers', whose fragments are pages of the
+ * region. With TCP they last until the peer has acknowledged the bytes, or until
+ * the connection is dead, which is told apart by the sequence number. How much can
+ * be in flight is what the send buffer can hold: zero-copy bytes count there too.
+ *
+ * A peer may keep bytes unacknowledged for a quarter of an hour. Nothing that ends
+ * waits for that: such a send is given up, and its memory lent to the stack, which
+ * only reads from pages that it holds.
+ */
+#include <linux/module.h>
+#include <linux/net.h>
+#include <linux/tcp.h>
+#include <net/tcp.h>
+
+#include "compat/net.h"
+#include "netq.h"
+#include "sock.h"
+
+/* Sends that a caller hands to the stack, those of others included */
+#define IOU_SOCK_TX_BUDGET 64
+
+/*
+ * Without room there is an event when there is some. But the stack may also have
+ * had no memory, and nothing tells when it has: look again.
+ */
+#define IOU_SOCK_TX_RETRY HZ
+
+static void iou_stx_over(struct iou_stx *tx)
+{
+	struct iou_counters __percpu *stats = tx->s->att.stats;
+
+	if (!tx->error) {
+		if (!tx->s->stream)
+			iou_count(stats, IO_UNIFIED_STAT_TX_PACKETS, 1);
+		iou_count(stats, IO_UNIFIED_STAT_TX_BYTES, tx->len);
+		if (tx->copied)
+			iou_count(stats, IO_UNIFIED_STAT_TX_COPIED_BYTES,
+				  tx->len);
+	}
+	tx->over(tx);
+}
+
+static void iou_stx_refuse(struct iou_stx *tx, int error, u16 reason)
+{
+	tx->error = error;
+	tx->reason = reason;
+}
+
+/*
+ * Nothing refers to the bytes: have they arrived? A connection that dies throws
+ * away what it has not had acknowledged, after it has become an error or closed.
+ */
+static void iou_stx_judge(struct iou_stx *tx)
+{
+	struct iou_sock *s = tx->s;
+	struct sock *sk = s->sock->sk;
+	int error;
+
+	if (!tx->attached)
+		tx->copied = true;
+	if (tx->error || !tx->attached || !s->stream ||
+	    !before(READ_ONCE(tcp_sk(sk)->snd_una), tx->end))
+		return;
+	error = READ_ONCE(sk->sk_err);
+	if (!error && inet_sk_state_load(sk) != TCP_CLOSE)
+		return;
+	if (error)
+		WRITE_ONCE(s->error, -error);
+	else
+		error = -READ_ONCE(s->error) ?: ECONNRESET;
+	iou_stx_refuse(tx, -error, iou_sock_reason(-error));
+}
+
+static void iou_stx_free_rcu(struct rcu_head *rcu)
+{
+	struct iou_stx *tx = container_of(rcu, struct iou_stx, rcu);
+
+	tx->free(tx);
+	module_put(THIS_MODULE);
+}
+
+static void iou_stx_put(struct iou_stx *tx)
+{
+	struct iou_sock_txq *t;
+
+	if (!refcount_dec_and_test(&tx->ubuf.refcnt))
+		return;
+	if (unlikely(tx->lent)) {
+		/* The socket may be gone; we may be called by anything. */
+		call_rcu(&tx->rcu, iou_stx_free_rcu);
+		return;
+	}
+
+	t = &tx->s->tx;
+	spin_lock_bh(&t->lock);
+	list_del_init(&tx->node);
+	tx->state = IOU_STX_OVER;
+	spin_unlock_bh(&t->lock);
+	iou_stx_judge(tx);
+	iou_stx_over(tx);
+}
+
+/* One that refers to the pages less. @skb NULL: sendmsg() itself. */
+static void iou_stx_released(struct sk_buff *skb, struct ubuf_info *ubuf,
+			     bool zerocopy)
+{
+	struct iou_stx *tx = container_of(ubuf, struct iou_stx, ubuf);
+
+	if (skb)
+		WRITE_ONCE(tx->attached, true);
+	if (!zerocopy)
+		WRITE_ONCE(tx->copied, true);
+	iou_stx_put(tx);
+}
+
+static const struct ubuf_info_ops iou_stx_ubuf_ops = {
+	.complete = iou_stx_released,
+};
+
+/* ------------------------------------------------------------- the stack */
+
+/* Hand over what it takes. Bytes, -EAGAIN, or an error. */
+static int iou_stx_sendmsg(struct iou_sock *s, struct iou_stx *tx)
+{
+	struct msghdr msg = {
+		.msg_flags = MSG_ZEROCOPY | MSG_DONTWAIT | MSG_NOSIGNAL,
+		.msg_ubuf = &tx->ubuf,
+	};
+	const struct tcp_sock *tp = tcp_sk(s->sock->sk);
+	u32 seq = s->stream ? READ_ONCE(tp->write_seq) : 0;
+	int ret;
+
+	iou_sock_iter(s, &msg.msg_iter, ITER_SOURCE, tx->addr + tx->off,
+		      tx->len - tx->off);
+	ret = sock_sendmsg(s->sock, &msg);
+	if (ret > 0)
+		tx->end = seq + ret;
+	return ret;
+}
+
+/* 0: the stack has all of it. -EAGAIN: not yet. Else an error. */
+static int iou_stx_push(struct iou_sock *s, struct iou_stx *tx)
+{
+	int ret;
+
+	/* What a program leaves nothing of is nothing in a stream. */
+	while (tx->off < tx->len || (!tx->len && !s->stream)) {
+		ret = iou_stx_sendmsg(s, tx);
+		if (ret == -EINTR || ret == -ERESTARTSYS || (!ret && tx->len))
+			ret = -EAGAIN;
+		if (ret < 0)
+			return ret == -EAGAIN ? ret : iou_sock_error(s, ret);
+		WRITE_ONCE(tx->off, tx->off + ret);
+		if (!s->stream)
+			break;
+	}
+	return 0;
+}
+
+/* Under the lock, out of the queue */
+static void iou_stx_take(struct iou_sock_txq *t, struct iou_stx *tx)
+{
+	list_del_init(&tx->node);
+	if (tx->state == IOU_STX_WAITING)
+		WRITE_ONCE(t->nr, t->nr - 1);
+	tx->state = IOU_STX_OVER;
+}
+
+/*
+ * The stack had no room. True: so it stays the first. False: it was revoked
+ * meanwhile, and the caller ends it.
+ */
+static bool iou_stx_stays(struct iou_sock_txq *t, struct iou_stx *tx)
+{
+	bool ends;
+
+	spin_lock_bh(&t->lock);
+	t->sending = NULL;
+	ends = tx->revoked && (!tx->off || tx->dying);
+	tx->revoked = false;
+	if (ends) {
+		tx->lent = tx->off;
+		iou_stx_take(t, tx);
+	}
+	spin_unlock_bh(&t->lock);
+	return !ends;
+}
+
+static void iou_stx_handed(struct iou_sock_txq *t, struct iou_stx *tx)
+{
+	spin_lock_bh(&t->lock);
+	t->sending = NULL;
+	iou_stx_take(t, tx);
+	tx->state = IOU_STX_FLIGHT;
+	list_add_tail(&tx->node, &t->flight);
+	spin_unlock_bh(&t->lock);
+	/* From here on it ends when the stack lets go. */
+	iou_stx_put(tx);
+}
+
+static struct iou_stx *iou_sock_tx_next(struct iou_sock_txq *t)
+{
+	struct iou_stx *tx = NULL;
+
+	spin_lock_bh(&t->lock);
+	if (!t->closed)
+		tx = list_first_entry_or_null(&t->waiting, struct iou_stx,
+					      node);
+	t->sending = tx;
+	spin_unlock_bh(&t->lock);
+	return tx;
+}
+
+/* Hand over what waits. Under the mutex; the caller keeps the socket. */
+static void iou_sock_tx_run(struct iou_sock *s)
+{
+	struct iou_sock_txq *t = &s->tx;
+	int budget = IOU_SOCK_TX_BUDGET;
+	struct iou_stx *tx;
+	int ret;
+
+	while ((tx = iou_sock_tx_next(t))) {
+		ret = iou_stx_push(s, tx);
+		if (ret != -EAGAIN) {
+			if (ret)
+				iou_stx_refuse(tx, ret, iou_sock_reason(ret));
+			iou_stx_handed(t, tx);
+		} else if (iou_stx_stays(t, tx)) {
+			queue_delayed_work(iou_net_wq, &t->work,
+					   IOU_SOCK_TX_RETRY);
+			return;
+		} else {
+			iou_stx_end(tx, -ECANCELED, tx->why);
+		}
+		if (!--budget) {
+			iou_sock_tx_wake(s);
+			return;
+		}
+	}
+}
+
+static void iou_sock_tx_work(struct work_struct *work)
+{
+	struct iou_sock *s =
+		container_of(to_delayed_work(work), struct iou_sock, tx.work);
+
+	mutex_lock(&s->tx.mutex);
+	iou_sock_tx_run(s);
+	mutex_unlock(&s->tx.mutex);
+}
+
+void iou_sock_tx_wake(struct iou_sock *s)
+{
+	if (READ_ONCE(s->tx.nr))
+		mod_delayed_work(iou_net_wq, &s->tx.work, 0);
+}
+
+int iou_sock_post_send(struct iou_stx *tx)
+{
+	struct iou_sock_txq *t = &tx->s->tx;
+	int ret = 0;
+
+	iou_ubuf_init(&tx->ubuf, &iou_stx_ubuf_ops);
+	/* TCP's own clones, which it keeps to send them again, are no reason to copy. */
+	tx->ubuf.flags |= SKBFL_DONT_ORPHAN;
+	INIT_LIST_HEAD(&tx->node);
+	tx->off = 0;
+	tx->end = 0;
+	tx->state = IOU_STX_WAITING;
+	tx->error = 0;
+	tx->reason = IO_UNIFIED_REASON_NONE;
+	tx->revoked = false;
+	tx->dying = false;
+	tx->attached = false;
+	tx->copied = false;
+	tx->lent = false;
+
+	spin_lock_bh(&t->lock);
+	if (t->closed) {
+		ret = -ECANCELED;
+	} else {
+		list_add_tail(&tx->node, &t->waiting);
+		WRITE_ONCE(t->nr, t->nr + 1);
+	}
+	spin_unlock_bh(&t->lock);
+	return ret;
+}
+
+void iou_sock_send(struct iou_sock *s)
+{
+	if (!mutex_trylock(&s->tx.mutex)) {
+		/* Who has it may have seen an empty queue. */
+		iou_sock_tx_wake(s);
+		return;
+	}
+	iou_sock_tx_run(s);
+	mutex_unlock(&s->tx.mutex);
+}
+
+/* ---------------------------------------------------------------- the end */
+
+/* Under the lock. True: it is out of the queue, and the caller's to end. */
+static bool iou_stx_give_up(struct iou_sock_txq *t, struct iou_stx *tx)
+{
+	if (tx->state == IOU_STX_FLIGHT) {
+		/* Else its last reference is gone: it ends by itself. */
+		if (!refcount_inc_not_zero(&tx->ubuf.refcnt))
+			return false;
+		tx->lent = true;
+	} else {
+		/* Our own reference becomes the caller's. */
+		tx->lent = tx->off;
+	}
+	iou_stx_take(t, tx);
+	return true;
+}
+
+bool iou_stx_revoke(struct iou_stx *tx, bool dying, u16 why, bool *leaving)
+{
+	struct iou_sock_txq *t = &tx->s->tx;
+	bool mine = false;
+
+	spin_lock_bh(&t->lock);
+	if (tx->state == IOU_STX_OVER) {
+		;
+	} else if (tx == t->sending) {
+		tx->revoked = true;
+		tx->dying |= dying;
+		tx->why = why;
+		*leaving = true;
+	} else if (dying || (tx->state == IOU_STX_WAITING && !tx->off)) {
+		mine = iou_stx_give_up(t, tx);
+	}
+	spin_unlock_bh(&t->lock);
+	return mine;
+}
+
+void iou_stx_end(struct iou_stx *tx, int error, u16 reason)
+{
+	bool lent = tx->lent;
+
+	/* The module stays until the memory is back. */
+	if (lent)
+		__module_get(THIS_MODULE);
+	iou_stx_refuse(tx, error, reason);
+	iou_stx_over(tx);
+	if (lent)
+		iou_stx_put(tx);
+}
+
+bool iou_sock_tx_idle(struct iou_sock *s)
+{
+	struct iou_sock_txq *t = &s->tx;
+	bool idle;
+
+	spin_lock_bh(&t->lock);
+	idle = list_empty(&t->waiting) && list_empty(&t->flight);
+	spin_unlock_bh(&t->lock);
+	return idle;
+}
+
+void iou_sock_tx_close(struct iou_sock *s)
+{
+	struct iou_sock_txq *t = &s->tx;
+	struct iou_stx *tx, *next;
+	LIST_HEAD(ended);
+
+	spin_lock_bh(&t->lock);
+	t->closed = true;
+	spin_unlock_bh(&t->lock);
+	/* Who did not see that is through when we have the mutex. */
+	mutex_lock(&t->mutex);
+	mutex_unlock(&t->mutex);
+
+	spin_lock_bh(&t->lock);
+	list_for_each_entry_safe(tx, next, &t->waiting, node)
+		if (iou_stx_give_up(t, tx))
+			list_add_tail(&tx->node, &ended);
+	list_for_each_entry_safe(tx, next, &t->flight, node)
+		if (iou_stx_give_up(t, tx))
+			list_add_tail(&tx->node, &ended);
+	spin_unlock_bh(&t->lock);
+
+	list_for_each_entry_safe(tx, next, &ended, node) {
+		list_del_init(&tx->node);
+		iou_stx_end(tx, -ECANCELED, IO_UNIFIED_REASON_GONE);
+	}
+}
+
+void iou_sock_tx_init(struct iou_sock *s)
+{
+	struct iou_sock_txq *t = &s->tx;
+
+	spin_lock_init(&t->lock);
+	mutex_init(&t->mutex);
+	INIT_LIST_HEAD(&t->waiting);
+	INIT_LIST_HEAD(&t->flight);
+	INIT_DELAYED_WORK(&t->work, iou_sock_tx_work);
+}
