@@ -57,7 +57,7 @@ static void works(void)
 
 static void kinds(void)
 {
-	static const u32 bad[] = { 0,  3,	   4,	       7,  8,
+	static const u32 bad[] = { 0,  3,	   7,	       8,  9,
 				   64, 0x7fffffff, 0x80000000, ~0u };
 	unsigned int i;
 
@@ -269,6 +269,7 @@ static void detaching(void)
 	static const u32 kinds_[] = {
 		IO_UNIFIED_KIND_STORAGE,
 		IO_UNIFIED_KIND_NETDEV,
+		IO_UNIFIED_KIND_SOCKET,
 		IO_UNIFIED_KIND_BPF,
 		IO_UNIFIED_KIND_RING,
 	};

@@ -79,8 +79,11 @@ static void fields(void)
 	REFUSE(EINVAL, RESERVED, d->net = 1);
 	REFUSE(EINVAL, RESERVED, d->arg = 1ull << 63);
 	for (i = 0; i < 32; i++) {
-		/* Those that are known; LINK, STREAM, CANCEL are an SQ's. */
-		if (i <= 9)
+		/*
+		 * Those that are known; LINK, STREAM, CANCEL are an SQ's, SOCKET
+		 * and WAITALL have no meaning here.
+		 */
+		if (i <= 9 || i == 13 || i == 14)
 			continue;
 		REFUSE(EINVAL, FLAGS, d->flags |= 1u << i);
 	}
@@ -169,6 +172,9 @@ static void combinations(void)
 		{ b | s, rx | wr },
 		{ b | s, fl },
 		{ b | s, oc },
+		{ s, rd | IO_UNIFIED_F_SOCKET },
+		{ s, rd | IO_UNIFIED_F_WAITALL },
+		{ b, IO_UNIFIED_F_SOCKET },
 	};
 	struct io_unified_desc d;
 	struct t_res res;

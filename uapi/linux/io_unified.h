@@ -6,7 +6,7 @@
  * memory made of a control page, a submission ring (SQ), a completion ring
  * (CQ) and a data area of equal *frames*. *Attachments* (small integers, one
  * table per kind) bind the outside to the region: block devices, network
- * queues, BPF programs, io_urings. An *op*, one struct io_unified_desc, moves
+ * queues, sockets, BPF programs, io_urings. An *op*, one struct io_unified_desc, moves
  * data between them in place; a *stream* is an op that goes on by itself.
  *
  *   network rx ---> [BPF] ---> storage write      (record, place)
@@ -366,7 +366,7 @@ enum io_unified_path {
  * struct io_unified_attach - IO_UNIFIED_ATTACH
  * @kind: in: enum io_unified_kind
  * @flags: in: IO_UNIFIED_ATTACH_*
- * @fd: in: STORAGE, BPF, RING; 0 for NETDEV
+ * @fd: in: STORAGE, SOCKET, BPF, RING; 0 for NETDEV
  * @ifindex: in: NETDEV
  * @queue: in: NETDEV: receive queue; what is sent goes to the transmit queue of
  *	this number
@@ -401,7 +401,15 @@ enum io_unified_path {
  * (_REASON_GONE) if the attachment goes meanwhile. NETDEV
  * needs CAP_NET_RAW and CAP_NET_ADMIN in the user namespace of the device's
  * network namespace; AF_XDP needs the capabilities of loading an XDP program
- * (CAP_BPF, CAP_NET_ADMIN) as well. Errors: -EINVAL, -EBADF, -ENOTBLK (@fd is
+ * (CAP_BPF, CAP_NET_ADMIN) as well.
+ *
+ * SOCKET is TCP or UDP, over IPv4 or IPv6, and connected. Who has the fd may send
+ * and receive. The attachment keeps it open; what the application does with it,
+ * shutdown() for one, counts for the ops, too. Errors: -ENOTSOCK, -EPROTONOSUPPORT
+ * (_SOCKET_TYPE), -ENOTCONN (_NOT_CONNECTED), -EOPNOTSUPP (_SOCKET_ULP: kTLS, a
+ * sockmap).
+ *
+ * Errors of all kinds: -EINVAL, -EBADF, -ENOTBLK (@fd is
  * not a block device, nor a file), -ERANGE (window), -ENODEV, -ENETDOWN, -EPERM, -EACCES
  * (passthrough on a partition), -EBUSY, -EEXIST (ring is linked already),
  * -EOPNOTSUPP (@flags ask for what there is not), -ENOMEM, -ENOSPC (no free
@@ -439,8 +447,10 @@ struct io_unified_attach {
  * Ops that wait for a packet and streams that use the attachment end with
  * -ECANCELED; storage I/O in flight is waited for. Packets that the interface
  * has not taken end with -ECANCELED too; those that it has are waited for, for a
- * second at most. Errors: -EINVAL, -ENOENT (no
- * such attachment), -ENXIO (no region).
+ * second at most. So it is with a socket: receives that wait and sends that have
+ * not begun end at once, what has begun has a second. Of what is given up then, the
+ * bytes that the stack has may still be sent, with what they are at that time.
+ * Errors: -EINVAL, -ENOENT (no such attachment), -ENXIO (no region).
  */
 struct io_unified_detach {
 	__u32 kind;
@@ -454,8 +464,8 @@ struct io_unified_detach {
  * enum io_unified_stat - counters of a region or of one attachment
  * @IO_UNIFIED_STAT_OPS: ops submitted
  * @IO_UNIFIED_STAT_ERRORS: ops that ended with an error
- * @IO_UNIFIED_STAT_RX_PACKETS: packets that reached the module
- * @IO_UNIFIED_STAT_RX_BYTES: their bytes
+ * @IO_UNIFIED_STAT_RX_PACKETS: packets that reached the module, datagrams received
+ * @IO_UNIFIED_STAT_RX_BYTES: their bytes; bytes received from a socket
  * @IO_UNIFIED_STAT_RX_COPIED_BYTES: bytes that the CPU copied into the region
  * @IO_UNIFIED_STAT_FILTERED: packets that BPF dropped
  * @IO_UNIFIED_STAT_WRITTEN_PACKETS: packets of streams that are on storage
@@ -482,10 +492,10 @@ struct io_unified_detach {
  * @IO_UNIFIED_STAT_SQ_STALLED: times that descriptors were left in an SQ
  *	because its CQ had no room for their completions
  * @IO_UNIFIED_STAT_HOPS: reads that a program asked for
- * @IO_UNIFIED_STAT_TX_PACKETS: packets that the interface sent
- * @IO_UNIFIED_STAT_TX_BYTES: their bytes
- * @IO_UNIFIED_STAT_TX_COPIED_BYTES: bytes of packets that the CPU copied on
- *	their way out
+ * @IO_UNIFIED_STAT_TX_PACKETS: packets that the interface sent, datagrams sent
+ * @IO_UNIFIED_STAT_TX_BYTES: their bytes; bytes sent to a socket
+ * @IO_UNIFIED_STAT_TX_COPIED_BYTES: bytes of packets, and of sends to a socket, that
+ *	the CPU copied on their way out
  * @IO_UNIFIED_STAT_TX_DROPPED: packets that were to be sent, and were not as
  *	far as the module knows
  * @IO_UNIFIED_STAT_MAX: room in struct io_unified_stats
@@ -528,7 +538,8 @@ enum io_unified_stat {
 
 /**
  * struct io_unified_stats - IO_UNIFIED_GET_STATS
- * @kind: in: IO_UNIFIED_KIND_REGION (sum of all), _STORAGE, _NETDEV or _BPF
+ * @kind: in: IO_UNIFIED_KIND_REGION (sum of all), _STORAGE, _NETDEV, _SOCKET or
+ *	_BPF
  * @index: in: attachment; 0 for the region
  * @reason: out
  * @reserved: zero
@@ -683,9 +694,11 @@ struct io_unified_ctrl {
  *	the control block while the op runs: they are the op's too. With F_RX
  *	it is the start of a frame, which is the op's until it completes. With
  *	F_TX the bytes are the packet from its Ethernet header on, without
- *	checksum
+ *	checksum. With F_SOCKET they are what is sent, or where to receive, at any
+ *	address
  * @dev_offset: byte offset in the storage attachment's window
- * @len: bytes, at most IO_UNIFIED_MAX_LEN; with F_RX the frame size
+ * @len: bytes, at most IO_UNIFIED_MAX_LEN; with F_RX the frame size, with F_SOCKET
+ *	and F_RX the room
  * @ops: IO_UNIFIED_OP_*
  * @flags: IO_UNIFIED_F_*
  * @max_hops: NVME and BPF, READ: how many more reads the program may ask for
@@ -697,8 +710,9 @@ struct io_unified_ctrl {
  *	write, flush and write zeroes need CAP_SYS_ADMIN too. Passthrough
  *	attachments only
  * @storage: storage attachment, or 0 where the op has none
- * @net: network attachment to receive from, or 0 without F_RX
- * @net_tx: network attachment to send to, or 0 without F_TX
+ * @net: network attachment to receive from, with F_SOCKET socket attachment, or 0
+ *	without F_RX
+ * @net_tx: the same to send to, or 0 without F_TX
  * @bpf: BPF attachment, or 0 where the op has none
  * @cookie: handed to the program, and back as it leaves it
  * @arg: with BPF: io_unified_bpf_ctl.state[0]; F_STREAM: byte offset in the region
@@ -718,6 +732,15 @@ struct io_unified_ctrl {
  * NETWORK | [BPF |] NVME        RX | WRITE [FUA] [STREAM]
  * NETWORK | [BPF |] NVME        READ | TX
  * NETWORK | [BPF |] NVME        RX | WRITE [FUA] | TX (when it is written)
+ * ============================  =============================================
+ *
+ * and with SOCKET
+ *
+ * ============================  =============================================
+ * NETWORK                       RX [WAITALL], TX
+ * NETWORK | BPF                 RX [WAITALL] (then BPF), TX (after BPF)
+ * NETWORK | [BPF |] NVME        RX [WAITALL] | WRITE [FUA]
+ * NETWORK | [BPF |] NVME        READ | TX
  * ============================  =============================================
  *
  * DISCARD and ZEROES have no memory: @addr is 0, @len bytes from @dev_offset,
@@ -740,9 +763,29 @@ struct io_unified_ctrl {
  * the interface had may still be sent then, with what the bytes are at that
  * time.
  *
+ * Sockets. Ops of one direction on a socket are carried out one behind the other, in
+ * the order of submission; after a read, in that in which reads end. TX sends all of
+ * @len bytes, however long the peer takes to make room, and with UDP one datagram
+ * (-EMSGSIZE, _DATAGRAM). Where the interface can, nothing is copied
+ * (IO_UNIFIED_CQE_COPIED). The op is done when nothing refers to the bytes any more:
+ * with TCP when the peer has acknowledged them, unless they were copied. RX
+ * completes as soon as there are bytes, or one datagram (IO_UNIFIED_CQE_TRUNC: it was
+ * longer); with WAITALL when there are @len bytes. At the end of a stream that falls
+ * short, and res is 0 when there is nothing more. With WRITE, @addr and @len are
+ * what the storage attachment asks for, and what is received is padded with zeros to
+ * whole blocks. Errors: -ECONNRESET (_RESET), -EPIPE (_SHUT), -ETIMEDOUT
+ * (_PEER_TIMEOUT), -EHOSTUNREACH, -ENETUNREACH, -ECONNREFUSED (_UNREACHABLE). They
+ * end sends whose bytes were not acknowledged. After an error that leaves a send in
+ * the middle of its bytes, a stream is of no use any more.
+ *
+ * Ops that wait to receive and sends that have not begun can be canceled, and end
+ * with what they belong to: ring, task, attachment, region. When ring or task die,
+ * sends that have begun end too, some of their bytes sent.
+ *
  * The verdict XDP_TX sends a received packet back out of @net, whether or not
  * the op has F_TX; without F_RX it is XDP_PASS where the op has F_TX. Nothing is
- * written to storage. IO_UNIFIED_CQE_SENT tells that a packet was sent.
+ * written to storage. IO_UNIFIED_CQE_SENT tells that a packet was sent. What came
+ * from a socket does not go back (_BPF_TX).
  *
  * CQE: res = bytes moved or -errno. A packet that a program drops gives 0 and
  * IO_UNIFIED_CQE_DROPPED. A packet written by NETWORK | NVME is padded with
@@ -775,7 +818,7 @@ struct io_unified_desc {
 #define IO_UNIFIED_CQE_OVERFLOW	(1u << 3)	/* entry stands for earlier ones too */
 #define IO_UNIFIED_CQE_TRUNC	(1u << 4)	/* packet was cut */
 #define IO_UNIFIED_CQE_REALIGNED (1u << 5)	/* packet was moved in its frame */
-#define IO_UNIFIED_CQE_SENT	(1u << 6)	/* packet was sent */
+#define IO_UNIFIED_CQE_SENT	(1u << 6)	/* it was sent */
 
 /**
  * struct io_unified_cqe - an entry of the region's CQ
@@ -910,7 +953,7 @@ struct io_unified_cmd {
  * @flags: none defined
  * @reserved: zero
  *
- * Ends ops that wait for a packet (-ECANCELED) and streams: a stream stops
+ * Ends ops that wait for a packet or a socket (-ECANCELED) and streams: a stream stops
  * receiving, writes what it has, then completes with -ECANCELED and its
  * totals. CQE: res = how many were found, or -ENOENT. I/O that is with a drive
  * is not recalled.
@@ -977,8 +1020,8 @@ struct io_unified_ring_cmd {
  * @queue: in: receive queue
  * @storage: in: desc.storage; out: storage attachment to write to. In a
  *	stream, every attachment has its own append position
- * @net: in: with F_TX desc.net_tx, else desc.net; out: with F_TX the network
- *	attachment to send to
+ * @net: in: with F_TX desc.net_tx, else desc.net; out: with F_TX the network or
+ *	socket attachment to send to
  * @state: the program's own: desc.arg and 0 at first, kept from one read of a
  *	chain to the next
  *

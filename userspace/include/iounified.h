@@ -263,6 +263,21 @@ int iou_attach_netdev(struct iou_region *r, unsigned int ifindex,
 		      struct io_unified_attach *out);
 
 /**
+ * iou_attach_socket() - bind a connected socket
+ * @r: region
+ * @fd: TCP or UDP, IPv4 or IPv6; it may be closed afterwards
+ * @flags: none defined
+ * @out: ops name @out->index
+ *
+ * Who has the fd may send and receive. The socket stays open as long as it is
+ * attached, and the application may go on using it.
+ *
+ * Return: 0 or -errno, with the reason in @r.
+ */
+int iou_attach_socket(struct iou_region *r, int fd, unsigned int flags,
+		      struct io_unified_attach *out);
+
+/**
  * iou_attach_bpf() - bind a program of type XDP
  * @r: region
  * @prog_fd: the loaded program; it may be closed afterwards
@@ -297,7 +312,8 @@ int iou_detach(struct iou_region *r, unsigned int kind, unsigned int index);
 /**
  * iou_get_stats() - counters of the region or of one attachment
  * @r: region
- * @kind: IO_UNIFIED_KIND_REGION (the sum of all), _STORAGE, _NETDEV or _BPF
+ * @kind: IO_UNIFIED_KIND_REGION (the sum of all), _STORAGE, _NETDEV,
+ *	_SOCKET or _BPF
  * @index: the attachment; 0 for the region
  * @out: filled, by enum io_unified_stat
  *

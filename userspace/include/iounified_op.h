@@ -85,6 +85,37 @@ static inline void iou_desc_tx(struct io_unified_desc *d, unsigned int net,
 	d->net_tx = (uint16_t)net;
 }
 
+/**
+ * iou_desc_recv() - receive from a socket
+ * @d: descriptor
+ * @sock: socket attachment
+ * @addr: byte offset in the region
+ * @len: bytes that there is room for; with IO_UNIFIED_F_WAITALL in @d->flags, to
+ *	wait for
+ */
+static inline void iou_desc_recv(struct io_unified_desc *d, unsigned int sock,
+				 uint64_t addr, uint32_t len)
+{
+	iou_desc_op(d, IO_UNIFIED_OP_NETWORK,
+		    IO_UNIFIED_F_RX | IO_UNIFIED_F_SOCKET, addr, len);
+	d->net = (uint16_t)sock;
+}
+
+/**
+ * iou_desc_send() - send to a socket
+ * @d: descriptor
+ * @sock: socket attachment
+ * @addr: byte offset in the region
+ * @len: bytes
+ */
+static inline void iou_desc_send(struct io_unified_desc *d, unsigned int sock,
+				 uint64_t addr, uint32_t len)
+{
+	iou_desc_op(d, IO_UNIFIED_OP_NETWORK,
+		    IO_UNIFIED_F_TX | IO_UNIFIED_F_SOCKET, addr, len);
+	d->net_tx = (uint16_t)sock;
+}
+
 /* --------------------------------------------------------------------- SQEs */
 
 /*
@@ -334,6 +365,56 @@ static inline struct io_unified_desc *iou_prep_tx(struct io_uring_sqe *sqe,
 }
 
 /**
+ * iou_prep_recv() - receive from a socket
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @sock: socket attachment
+ * @addr: byte offset in the region
+ * @len: bytes that there is room for
+ *
+ * It completes as soon as there are bytes, or one datagram; with 0 when the peer
+ * has shut down its side. With IO_UNIFIED_F_WAITALL in the descriptor's flags it
+ * waits for all of @len (TCP). Add a program with iou_desc_set_bpf().
+ */
+static inline struct io_unified_desc *iou_prep_recv(struct io_uring_sqe *sqe,
+						    const struct iou_region *r,
+						    unsigned int sock,
+						    uint64_t addr, uint32_t len)
+{
+	struct io_unified_desc *d =
+		iou_prep_op(sqe, r, IO_UNIFIED_OP_NETWORK,
+			    IO_UNIFIED_F_RX | IO_UNIFIED_F_SOCKET, addr, len);
+
+	d->net = (uint16_t)sock;
+	return d;
+}
+
+/**
+ * iou_prep_send() - send to a socket
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @sock: socket attachment
+ * @addr: byte offset in the region
+ * @len: bytes
+ *
+ * All of them are sent, or one datagram. The bytes may be written to again when it
+ * completes: nothing refers to them any more. Put a program in front with
+ * iou_desc_set_bpf().
+ */
+static inline struct io_unified_desc *iou_prep_send(struct io_uring_sqe *sqe,
+						    const struct iou_region *r,
+						    unsigned int sock,
+						    uint64_t addr, uint32_t len)
+{
+	struct io_unified_desc *d =
+		iou_prep_op(sqe, r, IO_UNIFIED_OP_NETWORK,
+			    IO_UNIFIED_F_TX | IO_UNIFIED_F_SOCKET, addr, len);
+
+	d->net_tx = (uint16_t)sock;
+	return d;
+}
+
+/**
  * iou_prep_stream() - receive, filter and write until cancelled
  * @sqe: SQE of 128 bytes
  * @r: region
@@ -439,6 +520,19 @@ static inline void iou_desc_set_tx(struct io_unified_desc *d, unsigned int net)
 	d->ops |= IO_UNIFIED_OP_NETWORK;
 	d->flags |= IO_UNIFIED_F_TX;
 	d->net_tx = (uint16_t)net;
+}
+
+/**
+ * iou_desc_set_send() - send what was read to a socket
+ * @d: of an op that reads
+ * @sock: socket attachment to send to
+ */
+static inline void iou_desc_set_send(struct io_unified_desc *d,
+				     unsigned int sock)
+{
+	d->ops |= IO_UNIFIED_OP_NETWORK;
+	d->flags |= IO_UNIFIED_F_TX | IO_UNIFIED_F_SOCKET;
+	d->net_tx = (uint16_t)sock;
 }
 
 /**

@@ -209,6 +209,16 @@ int iou_attach_netdev(struct iou_region *r, unsigned int ifindex,
 	return attach(r, "attach a receive queue", out);
 }
 
+int iou_attach_socket(struct iou_region *r, int fd, unsigned int flags,
+		      struct io_unified_attach *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->kind = IO_UNIFIED_KIND_SOCKET;
+	out->flags = flags;
+	out->fd = fd;
+	return attach(r, "attach a socket", out);
+}
+
 int iou_attach_bpf(struct iou_region *r, int prog_fd,
 		   struct io_unified_attach *out)
 {

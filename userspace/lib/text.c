@@ -165,6 +165,28 @@ static const char *const reasons[] = {
 	[IO_UNIFIED_REASON_LIMIT] = "the packet limit is reached",
 	[IO_UNIFIED_REASON_LAYOUT] =
 		"the layout is unknown or does not fit the frame size: use the aligned layout, frames of at least a block",
+	[IO_UNIFIED_REASON_NOT_SOCKET] =
+		"the file descriptor is no socket: pass a connected TCP or UDP socket",
+	[IO_UNIFIED_REASON_SOCKET_TYPE] =
+		"the socket is neither TCP nor UDP over IP, or WAITALL was asked of UDP: use TCP, or receive datagrams one by one",
+	[IO_UNIFIED_REASON_NOT_CONNECTED] =
+		"the socket has no peer: connect it, or pass the socket that accept() gave",
+	[IO_UNIFIED_REASON_SOCKET_ULP] =
+		"a layer such as kTLS or a sockmap is on the socket, which has to see the bytes: use the socket without it, or send() and recv()",
+	[IO_UNIFIED_REASON_RESET] =
+		"the peer reset the connection: what was not acknowledged may not have arrived; connect again",
+	[IO_UNIFIED_REASON_SHUT] =
+		"the connection is shut for sending: nothing can be sent after shutdown()",
+	[IO_UNIFIED_REASON_PEER_TIMEOUT] =
+		"the peer does not answer any more: see whether it and the network are up, and TCP_USER_TIMEOUT for how long to wait",
+	[IO_UNIFIED_REASON_UNREACHABLE] =
+		"there is no way to the peer, or nobody listens there: see 'ip route get' and the peer",
+	[IO_UNIFIED_REASON_DATAGRAM] =
+		"this is longer than a datagram can be: send less at once",
+	[IO_UNIFIED_REASON_SOCKET] =
+		"the socket reported an error: see its errno in send(2) and recv(2)",
+	[IO_UNIFIED_REASON_TX_TIME] =
+		"the launch time is further away than the module waits: submit the packet later",
 };
 
 static const char *const paths[] = {
@@ -228,6 +250,8 @@ static const char *const features[] = {
 	"file",
 	"kfuncs",
 	"tx",
+	"socket",
+	"tx_time",
 };
 
 static const char *const memories[] = {
