@@ -29,7 +29,7 @@ static void iou_op_received(struct iou_srx *rx)
 
 	iou_waiter_del(&op->waiter);
 	/* What came before it was canceled is not lost. */
-	if (rx->error && !(rx->got && !op->st && !op->prog)) {
+	if (rx->error && !rx->got) {
 		iou_op_fail(op, rx->error, rx->reason);
 		return;
 	}
@@ -44,10 +44,12 @@ static void iou_op_received(struct iou_srx *rx)
 		op->fell_short = true;
 	trace_io_unified_stage(op->r, &op->d, IO_UNIFIED_OP_NETWORK, op->addr,
 			       op->len);
-	if (op->len && !rx->error)
-		iou_op_process(op, true);
-	else
+	if (!op->len)
 		iou_op_complete(op, 0);
+	else if (rx->error)
+		iou_op_process_later(op);
+	else
+		iou_op_process(op, true);
 }
 
 static bool iou_op_take_recv(struct iou_waiter *w)

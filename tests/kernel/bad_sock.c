@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Sockets that must not be attached, and ops on sockets that must be refused. */
 #include <fcntl.h>
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
@@ -12,6 +13,9 @@
 
 #ifndef TCP_ULP
 #define TCP_ULP 31
+#endif
+#ifndef SOL_TLS
+#define SOL_TLS 282
 #endif
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -31,6 +35,19 @@ static void tear_down(void)
 {
 	t_region_close(&r);
 	t_disconnect(&c);
+}
+
+static void refuse(struct io_unified_desc d, int error, u16 reason,
+		   const char *what)
+{
+	struct t_res res = t_op(&r, &d);
+	char byte;
+
+	CHECK_EQ(res.res, -error, "%s", what);
+	CHECK_EQ(res.reason, reason, "%s", what);
+	CHECK_EQ(res.flags, 0, "%s", what);
+	CHECK(recv(c.peer, &byte, 1, MSG_DONTWAIT) < 0, "%s: it was sent",
+	      what);
 }
 
 /* ------------------------------------------------------------- attachments */
@@ -146,19 +163,27 @@ static void not_connected(void)
 /* Encryption would have to see the bytes. */
 static void layers(void)
 {
+	struct tls12_crypto_info_aes_gcm_128 keys = {
+		.info = { TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128 },
+	};
 	struct io_unified_desc d;
 	struct t_res res;
+	char buf[64];
 
 	set_up();
 	sock = t_attach_sock(&r, c.end);
 	if (setsockopt(c.end, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")))
 		t_skip("this kernel has no kTLS");
 	REFUSE_ATTACH(EOPNOTSUPP, SOCKET_ULP, (void)a);
-	/* A layer without keys lets all through; what is attached goes on. */
+	/* Without keys it lets all through, and what is attached goes on. */
 	d = t_send_op(sock, 1, r.reg.data_off, 10);
 	res = t_op(&r, &d);
-	CHECK(res.res == 10 || res.res == -EOPNOTSUPP, "%d, reason %u", res.res,
-	      res.reason);
+	CHECK_EQ(res.res, 10, "reason %u", res.reason);
+	REQUIRE(recv(c.peer, buf, sizeof(buf), 0) == 10);
+	/* With keys nothing leaves that is not encrypted. */
+	if (setsockopt(c.end, SOL_TLS, TLS_TX, &keys, sizeof(keys)))
+		t_skip("this kernel has no AES-GCM for kTLS");
+	refuse(d, EOPNOTSUPP, IO_UNIFIED_REASON_SOCKET_ULP, "kTLS");
 	tear_down();
 }
 
@@ -177,19 +202,6 @@ static void too_many(void)
 }
 
 /* --------------------------------------------------------------------- ops */
-
-static void refuse(struct io_unified_desc d, int error, u16 reason,
-		   const char *what)
-{
-	struct t_res res = t_op(&r, &d);
-	char byte;
-
-	CHECK_EQ(res.res, -error, "%s", what);
-	CHECK_EQ(res.reason, reason, "%s", what);
-	CHECK_EQ(res.flags, 0, "%s", what);
-	CHECK(recv(c.peer, &byte, 1, MSG_DONTWAIT) < 0, "%s: it was sent",
-	      what);
-}
 
 #define REFUSE_OP(op, error, why, ...)                                    \
 	do {                                                              \

@@ -779,7 +779,8 @@ struct io_unified_ctrl {
  * the middle of its bytes, a stream is of no use any more.
  *
  * Ops that wait to receive and sends that have not begun can be canceled, and end
- * with what they belong to: ring, task, attachment, region. When ring or task die,
+ * with what they belong to: ring, task, attachment, region. What a WAITALL had
+ * received by then is its result (reason _CANCELED or _GONE). When ring or task die,
  * sends that have begun end too, some of their bytes sent.
  *
  * The verdict XDP_TX sends a received packet back out of @net, whether or not
