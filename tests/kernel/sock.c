@@ -704,10 +704,27 @@ static void ingest(void)
 	REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_SOCKET, sock), 0);
 	t_disconnect(&c);
 
-	/* A program drops, and says where to. */
 	t_connect(&c, AF_INET, SOCK_STREAM, T_LO);
 	sock = t_attach_sock(&r, c.end);
 	d.net = sock;
+	/* Canceled, what was received is written all the same. */
+	t_disk_zero(&disk, d.dev_offset, LEN);
+	REQUIRE(send(c.peer, want + 3, REST, 0) == REST);
+	t_queue(&r, &d);
+	t_submit(&r);
+	silent(50);
+	t_queue_cancel(&r, d.user_data, 51);
+	t_submit(&r);
+	for (i = 0; i < 2; i++) {
+		res = reap();
+		CHECK_EQ(res.res, res.user_data == 51 ? 1 : REST);
+		CHECK_EQ(res.reason,
+			 res.user_data == 51 ? 0 : IO_UNIFIED_REASON_CANCELED);
+	}
+	t_disk_read(&disk, got, 4096, d.dev_offset);
+	CHECK(!memcmp(got, want + 3, REST));
+
+	/* A program drops, and says where to. */
 	d.addr = r.reg.data_off + 4096;
 	d.len = 512;
 	d.dev_offset = 2 << 20;
@@ -928,6 +945,7 @@ static const struct t_case cases[] = {
 	{ "the peer vanishes", peer_vanishes, 0, &four_veth },
 	{ "the application uses it too", application },
 	{ "from storage to the peer", serve },
+	{ "from storage to the peer, DEFER_TASKRUN", serve, 0, &deferred },
 	{ "from the peer to storage", ingest },
 	{ "programs", programs },
 	{ "from an SQ", from_rings },

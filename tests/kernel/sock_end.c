@@ -307,7 +307,6 @@ static void fights(void)
 			send(c.end, buf, sizeof(buf), MSG_DONTWAIT);
 			send(c.peer, buf, sizeof(buf), MSG_DONTWAIT);
 			recv(c.end, buf, sizeof(buf), MSG_DONTWAIT);
-			shutdown(c.peer, SHUT_RDWR);
 		}
 		close(c.end);
 		while (recv(c.peer, buf, sizeof(buf), MSG_DONTWAIT) > 0)
