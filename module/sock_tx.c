@@ -329,14 +329,13 @@ bool iou_stx_revoke(struct iou_stx *tx, bool dying, u16 why, bool *leaving)
 	bool mine = false;
 
 	spin_lock_bh(&t->lock);
-	if (tx->state == IOU_STX_OVER) {
-		;
-	} else if (tx == t->sending) {
+	if (tx == t->sending) {
 		tx->revoked = true;
 		tx->dying |= dying;
 		tx->why = why;
 		*leaving = true;
-	} else if (dying || (tx->state == IOU_STX_WAITING && !tx->off)) {
+	} else if ((tx->state == IOU_STX_WAITING && !tx->off) ||
+		   (tx->state != IOU_STX_OVER && dying)) {
 		mine = iou_stx_give_up(t, tx);
 	}
 	spin_unlock_bh(&t->lock);

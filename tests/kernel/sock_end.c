@@ -240,7 +240,7 @@ static void reset(void)
 static void ring_goes(void)
 {
 	struct io_unified_attach a = { .kind = IO_UNIFIED_KIND_RING };
-	struct io_uring first;
+	struct io_uring first, second;
 	struct t_res res;
 	struct io_unified_desc d;
 	int idle, other, i, refs;
@@ -252,8 +252,7 @@ static void ring_goes(void)
 	a.fd = first.ring_fd;
 	REQUIRE_EQ(t_attach(&r, &a), 0);
 	/* The helpers work on r.ring. */
-	struct io_uring second = r.ring;
-
+	second = r.ring;
 	r.ring = first;
 	start(0);
 	t_sleep_ms(50);
