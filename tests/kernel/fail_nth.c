@@ -12,6 +12,7 @@
 
 #include "lib/bpf.h"
 #include "lib/leak.h"
+#include "lib/sock.h"
 #include "lib/stream.h"
 
 static struct t_stream s;
@@ -285,11 +286,44 @@ static void ops(void)
 	t_stream_close(&s);
 }
 
+static struct t_conn conn;
+
+/* What was sent; whatever fails on its way is sent again. */
+static void undo_send(void)
+{
+	char buf[4096];
+	int left = op.len;
+	ssize_t n;
+
+	for (; left; left -= n) {
+		n = recv(conn.peer, buf, sizeof(buf), 0);
+		REQUIRE(n > 0);
+	}
+}
+
+static void sockets(void)
+{
+	set_up();
+	t_region_open(&s.r, NULL);
+	t_connect(&conn, AF_INET, SOCK_STREAM, T_LO);
+	attach = (struct io_unified_attach){
+		.kind = IO_UNIFIED_KIND_SOCKET,
+		.fd = conn.end,
+	};
+	each(try_attach, undo_attach, "attach a socket");
+	op = t_send_op(t_attach_sock(&s.r, conn.end), 1, t_frame(&s.r, 1),
+		       20000);
+	each(try_op, undo_send, "send");
+	t_region_close(&s.r);
+	t_disconnect(&conn);
+}
+
 static const struct t_case cases[] = {
 	{ "open", opening, 600 },
 	{ "register", registration, 600 },
 	{ "attach", attachments, 1200 },
 	{ "ops and streams", ops, 600 },
+	{ "sockets", sockets, 600 },
 };
 
 int main(int argc, char **argv)
