@@ -229,16 +229,17 @@ static void iou_sock_tx_run(struct iou_sock *s)
 
 	while ((tx = iou_sock_tx_next(t))) {
 		ret = iou_stx_push(s, tx);
-		if (ret != -EAGAIN) {
-			if (ret)
-				iou_stx_refuse(tx, ret, iou_sock_reason(ret));
-			iou_stx_handed(t, tx);
-		} else if (iou_stx_stays(t, tx)) {
+		if (ret == -EAGAIN && iou_stx_stays(t, tx)) {
 			queue_delayed_work(iou_net_wq, &t->work,
 					   IOU_SOCK_TX_RETRY);
 			return;
-		} else {
+		}
+		if (ret == -EAGAIN) {
 			iou_stx_end(tx, -ECANCELED, tx->why);
+		} else {
+			if (ret)
+				iou_stx_refuse(tx, ret, iou_sock_reason(ret));
+			iou_stx_handed(t, tx);
 		}
 		if (!--budget) {
 			iou_sock_tx_wake(s);

@@ -267,10 +267,8 @@ static int detach(u32 kind, u32 index, u32 flags, u64 reserved, u32 *reason)
 static void detaching(void)
 {
 	static const u32 kinds_[] = {
-		IO_UNIFIED_KIND_STORAGE,
-		IO_UNIFIED_KIND_NETDEV,
-		IO_UNIFIED_KIND_SOCKET,
-		IO_UNIFIED_KIND_BPF,
+		IO_UNIFIED_KIND_STORAGE, IO_UNIFIED_KIND_NETDEV,
+		IO_UNIFIED_KIND_SOCKET,	 IO_UNIFIED_KIND_BPF,
 		IO_UNIFIED_KIND_RING,
 	};
 	unsigned int i;

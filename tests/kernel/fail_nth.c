@@ -319,10 +319,8 @@ static void sockets(void)
 }
 
 static const struct t_case cases[] = {
-	{ "open", opening, 600 },
-	{ "register", registration, 600 },
-	{ "attach", attachments, 1200 },
-	{ "ops and streams", ops, 600 },
+	{ "open", opening, 600 },	 { "register", registration, 600 },
+	{ "attach", attachments, 1200 }, { "ops and streams", ops, 600 },
 	{ "sockets", sockets, 600 },
 };
 
