@@ -12,7 +12,7 @@
 #define IOU_FLAGS                                                    \
 	(IOU_DIRECTIONS | IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE |   \
 	 IO_UNIFIED_F_CQ | IO_UNIFIED_F_LINK | IO_UNIFIED_F_STREAM | \
-	 IO_UNIFIED_F_SOCKET | IO_UNIFIED_F_WAITALL)
+	 IO_UNIFIED_F_SOCKET | IO_UNIFIED_F_WAITALL | IO_UNIFIED_F_TIMED)
 
 static int iou_desc_refuse(u16 *reason, u16 why)
 {
@@ -40,6 +40,8 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 	u32 dir = flags & IOU_DIRECTIONS;
 
 	if ((flags & IO_UNIFIED_F_FUA) && !(dir & IO_UNIFIED_F_WRITE))
+		return false;
+	if ((flags & IO_UNIFIED_F_TIMED) && !(dir & IO_UNIFIED_F_TX))
 		return false;
 	if (flags & IO_UNIFIED_F_OPCODE)
 		return ops == IO_UNIFIED_OP_NVME &&
@@ -94,7 +96,9 @@ static bool iou_desc_unread(const struct io_unified_desc *d)
 	if (!(d->flags & IO_UNIFIED_F_OPCODE) && d->nvme_opcode)
 		return true;
 	if (!(d->ops & IO_UNIFIED_OP_BPF) &&
-	    !(d->flags & (IO_UNIFIED_F_STREAM | IO_UNIFIED_F_CANCEL)) && d->arg)
+	    !(d->flags & (IO_UNIFIED_F_STREAM | IO_UNIFIED_F_CANCEL |
+			  IO_UNIFIED_F_TIMED)) &&
+	    d->arg)
 		return true;
 	return d->max_hops &&
 	       ((d->ops & chain) != chain || !(d->flags & IO_UNIFIED_F_READ));

@@ -11,9 +11,6 @@ int iou_desc_check(const struct io_unified_desc *d, u16 *reason);
 #define IOU_DESC_SQ_ONLY \
 	(IO_UNIFIED_F_LINK | IO_UNIFIED_F_STREAM | IO_UNIFIED_F_CANCEL)
 
-/* Flags of what may wait for ever */
-#define IOU_DESC_WAITS (IO_UNIFIED_F_RX | IO_UNIFIED_F_SOCKET)
-
 /* Its bytes of the region. The same. */
 int iou_desc_check_mem(const struct iou_region *r,
 		       const struct io_unified_desc *d, u16 *reason);

@@ -171,7 +171,7 @@ struct iou_file {
 	struct iou_region __rcu *region;
 	wait_queue_head_t poll_wait; /* CQ has entries */
 	spinlock_t wait_lock; /* waiting, and each op's way out of it */
-	struct list_head waiting; /* rx ops and streams: long-lived */
+	struct list_head waiting; /* long-lived: see waiting.h */
 	struct delayed_work watch; /* looks where io_uring does not tell */
 	struct iou_defer defer[IOU_MAX_LINKS];
 };

@@ -12,6 +12,8 @@
  * waits for a packet can also be canceled; iou_net_recall() decides who wins.
  * The network stages are in op_net.c and op_sock.c.
  */
+#include <linux/ktime.h>
+
 #include "bpf.h"
 #include "cq.h"
 #include "defer.h"
@@ -648,6 +650,11 @@ static int iou_op_prepare(struct iou_op *op)
 	if ((d->flags & (IO_UNIFIED_F_RX | IO_UNIFIED_F_TX)) && op->poll) {
 		op->reason = IO_UNIFIED_REASON_IOPOLL;
 		return -EOPNOTSUPP;
+	}
+	if ((d->flags & IO_UNIFIED_F_TIMED) &&
+	    d->arg > ktime_get_ns() + IO_UNIFIED_TX_TIME_MAX) {
+		op->reason = IO_UNIFIED_REASON_TX_TIME;
+		return -ERANGE;
 	}
 	ret = iou_op_get_atts(op);
 	if (!ret && op->st)

@@ -17,7 +17,7 @@ struct iou_prog;
  * @tx: network sink
  * @srx: network source: a socket
  * @stx: network sink: a socket
- * @waiter: while it waits for a packet, or for a socket
+ * @waiter: while it waits for a packet, for a socket, or to be sent
  * @work: stages that may not run where the one before ended
  * @deferred: in iou_defer.ops
  * @pool: where its memory goes, or NULL: it is freed
@@ -54,6 +54,7 @@ struct iou_prog;
  * @fell_short: a file or a stream ended before all was there
  * @retaken: taken from @deferred by somebody else than the task
  * @bounced: the program sends it back, and it goes nowhere else
+ * @waits: @waiter is in use, to be sent
  * @lent: its memory is the device's or the stack's still, see struct iou_tx and
  *	struct iou_stx
  * @holds_region: it has a reference on @r, not on attachments alone
@@ -103,6 +104,7 @@ struct iou_op {
 	bool fell_short;
 	bool retaken;
 	bool bounced;
+	bool waits;
 	bool lent;
 	bool holds_region;
 };
@@ -143,8 +145,21 @@ void iou_op_process_later(struct iou_op *op);
 /* The same in softirq, where a packet came in: a write is left to a worker. */
 void iou_op_process_packet(struct iou_op *op);
 
+/*
+ * Will it wait for the network, maybe for long? A hint, where others send to the
+ * same queue at the same time.
+ */
+static inline bool iou_op_may_wait(const struct iou_op *op)
+{
+	return (op->d.flags &
+		(IO_UNIFIED_F_RX | IO_UNIFIED_F_SOCKET | IO_UNIFIED_F_TIMED)) ||
+	       (op->tq && iou_txq_waits(&op->tq->tx));
+}
+
 /* op_net.c: the network stages. iou_op_start_rx() is as iou_op_start(). */
 int iou_op_start_rx(struct iou_op *op);
+/* Before it waits for the network: all of op->waiter but what is done to it. */
+void iou_op_init_waiter(struct iou_op *op);
 /* Sends it and completes. Process context or softirq. */
 void iou_op_send(struct iou_op *op);
 

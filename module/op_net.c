@@ -55,6 +55,23 @@ static int iou_op_post(struct iou_waiter *w, u16 *reason)
 	return iou_net_post(op->nq, op->frame, &op->rx, reason);
 }
 
+void iou_op_init_waiter(struct iou_op *op)
+{
+	struct iou_waiter *w = &op->waiter;
+
+	INIT_LIST_HEAD(&w->node);
+	w->cmd = op->cmd;
+	/* While an op reads its command's pdu is defer.c's. */
+	w->many = op->burst || (op->d.flags & IO_UNIFIED_F_READ);
+	w->region = op->r;
+	w->atts[0] = op->nq ? &op->nq->att : op->sock ? &op->sock->att : NULL;
+	w->atts[1] = op->st ? &op->st->att : NULL;
+	w->atts[2] = op->prog ? &op->prog->att : NULL;
+	w->atts[3] = op->tq ? &op->tq->att : NULL;
+	w->user_data = op->d.user_data;
+	w->uses = NULL;
+}
+
 int iou_op_start_rx(struct iou_op *op)
 {
 	struct iou_netq *nq = op->nq;
@@ -62,19 +79,10 @@ int iou_op_start_rx(struct iou_op *op)
 	u16 reason = IO_UNIFIED_REASON_NONE;
 	int ret;
 
-	INIT_LIST_HEAD(&w->node);
 	op->rx.received = iou_op_received;
 	op->rx.failed = iou_op_rx_failed;
 	op->frame = (op->d.addr - op->r->data_off) >> op->r->frame_shift;
-	w->cmd = op->cmd;
-	w->many = op->burst;
-	w->region = op->r;
-	w->atts[0] = &nq->att;
-	w->atts[1] = op->st ? &op->st->att : NULL;
-	w->atts[2] = op->prog ? &op->prog->att : NULL;
-	w->atts[3] = op->tq ? &op->tq->att : NULL;
-	w->user_data = op->d.user_data;
-	w->uses = NULL;
+	iou_op_init_waiter(op);
 	w->take = iou_op_take;
 	w->canceled = iou_op_canceled;
 
@@ -100,6 +108,8 @@ static void iou_op_sent(struct iou_tx *tx)
 {
 	struct iou_op *op = container_of(tx, struct iou_op, tx);
 
+	if (unlikely(op->waits))
+		iou_waiter_del(&op->waiter);
 	if (unlikely(tx->lent)) {
 		/* It comes back when the pool may be gone. */
 		op->pool = NULL;
@@ -116,6 +126,44 @@ static void iou_op_sent(struct iou_tx *tx)
 	iou_op_complete(op, 0);
 }
 
+static bool iou_op_take_tx(struct iou_waiter *w)
+{
+	return iou_tx_recall(&container_of(w, struct iou_op, waiter)->tx);
+}
+
+static void iou_op_tx_canceled(struct iou_waiter *w, int error, u16 reason)
+{
+	iou_tx_fail(&container_of(w, struct iou_op, waiter)->tx, error, reason);
+}
+
+static int iou_op_queue_tx(struct iou_waiter *w, u16 *reason)
+{
+	return iou_tx_queue(&container_of(w, struct iou_op, waiter)->tx,
+			    reason);
+}
+
+/* It has a time, or stands behind one that has. */
+static noinline void iou_op_send_waiting(struct iou_op *op)
+{
+	struct iou_netq *tq = op->tq;
+	u16 reason = IO_UNIFIED_REASON_NONE;
+	int ret;
+
+	iou_op_init_waiter(op);
+	op->waiter.take = iou_op_take_tx;
+	op->waiter.canceled = iou_op_tx_canceled;
+	op->waits = true;
+
+	/* Once it is queued it may be sent, and the queue gone with it. */
+	percpu_ref_get(&tq->att.refs);
+	ret = iou_waiter_add(&op->waiter, iou_op_queue_tx, &reason);
+	if (ret)
+		iou_op_fail(op, ret, reason);
+	else
+		iou_tx_kick(tq);
+	iou_att_put(&tq->att);
+}
+
 void iou_op_send(struct iou_op *op)
 {
 	struct iou_tx *tx = &op->tx;
@@ -125,7 +173,9 @@ void iou_op_send(struct iou_op *op)
 	tx->q = op->tq;
 	tx->addr = op->addr;
 	tx->len = op->len;
+	tx->time = op->d.flags & IO_UNIFIED_F_TIMED ? op->d.arg : 0;
 	tx->sent = iou_op_sent;
 	tx->free = iou_op_tx_free;
-	iou_tx_send(tx);
+	if (unlikely(tx->time) || !iou_tx_send(tx))
+		iou_op_send_waiting(op);
 }

@@ -5,22 +5,6 @@
 #include "pool.h"
 #include "trace.h"
 
-static void iou_op_wait_for_sock(struct iou_op *op)
-{
-	struct iou_waiter *w = &op->waiter;
-
-	INIT_LIST_HEAD(&w->node);
-	w->cmd = op->cmd;
-	w->many = op->burst;
-	w->region = op->r;
-	w->atts[0] = &op->sock->att;
-	w->atts[1] = op->st ? &op->st->att : NULL;
-	w->atts[2] = op->prog ? &op->prog->att : NULL;
-	w->atts[3] = NULL;
-	w->user_data = op->d.user_data;
-	w->uses = NULL;
-}
-
 /* ---------------------------------------------------------------- receive */
 
 static void iou_op_received(struct iou_srx *rx)
@@ -86,7 +70,7 @@ int iou_op_start_recv(struct iou_op *op)
 	rx->len = op->d.len;
 	rx->all = op->d.flags & IO_UNIFIED_F_WAITALL;
 	rx->over = iou_op_received;
-	iou_op_wait_for_sock(op);
+	iou_op_init_waiter(op);
 	op->waiter.take = iou_op_take_recv;
 	op->waiter.canceled = iou_op_recv_canceled;
 
@@ -164,7 +148,7 @@ void iou_op_send_sock(struct iou_op *op)
 	tx->len = op->len;
 	tx->over = iou_op_stx_over;
 	tx->free = iou_op_stx_free;
-	iou_op_wait_for_sock(op);
+	iou_op_init_waiter(op);
 	op->waiter.take = iou_op_take_send;
 	op->waiter.canceled = iou_op_send_canceled;
 

@@ -13,7 +13,6 @@
 #include <linux/slab.h>
 
 #include "cq.h"
-#include "desc.h"
 #include "op.h"
 #include "plain.h"
 #include "pool.h"
@@ -123,7 +122,7 @@ static struct iou_op *iou_ring_one(struct iou_pair *p,
 	}
 	if (op->error || !cmd)
 		return op;
-	if (op->d.flags & IOU_DESC_WAITS)
+	if (unlikely(iou_op_may_wait(op)))
 		take->waits(cmd, take->issue_flags);
 	if (op->poll && op->st)
 		iou_pdu(cmd)->polled |= BIT_ULL(op->d.storage);

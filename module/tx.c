@@ -6,6 +6,8 @@
  *	   ^           |
  *	   +-- busy ---+
  *
+ * A packet that has a time holds up those behind it: that is in tx_time.c.
+ *
  * One caller at a time takes packets from the list, so that they leave in order.
  * When the device is busy a work item goes on: as soon as one of our packets
  * comes back, and at the latest a jiffy later, because the device may be busy
@@ -230,8 +232,7 @@ static int iou_tx_one(struct iou_netq *q, struct iou_tx *tx)
 	return 0;
 }
 
-/* It was not sent, and will not be. */
-static void iou_tx_fail(struct iou_tx *tx, int error, u16 reason)
+void iou_tx_fail(struct iou_tx *tx, int error, u16 reason)
 {
 	iou_tx_refuse(tx, error, reason);
 	if (tx->skb)
@@ -252,6 +253,8 @@ static void iou_tx_back(struct iou_netq *q, struct iou_tx *tx)
 	closed = t->closed;
 	if (!closed) {
 		list_add(&tx->node, &t->waiting);
+		tx->queued = true;
+		t->timed += !!tx->time;
 		t->busy = true;
 		mod_delayed_work(iou_net_wq, &t->work, 1);
 	}
@@ -260,12 +263,12 @@ static void iou_tx_back(struct iou_netq *q, struct iou_tx *tx)
 		iou_tx_fail(tx, -ECANCELED, IO_UNIFIED_REASON_GONE);
 }
 
-/* Send what waits. The caller has set iou_txq.running. */
-static void iou_tx_run(struct iou_netq *q)
+void iou_tx_run(struct iou_netq *q)
 {
 	struct iou_txq *t = &q->tx;
 	int budget = IOU_TX_BUDGET;
 	struct iou_tx *tx;
+	u64 now = 0;
 
 	for (;;) {
 		spin_lock_bh(&t->lock);
@@ -281,7 +284,14 @@ static void iou_tx_run(struct iou_netq *q)
 			spin_unlock_bh(&t->lock);
 			return;
 		}
+		if (unlikely(tx->time > now) &&
+		    iou_txq_hold(t, tx->time, &now)) {
+			spin_unlock_bh(&t->lock);
+			return;
+		}
 		list_del_init(&tx->node);
+		tx->queued = false;
+		t->timed -= !!tx->time;
 		spin_unlock_bh(&t->lock);
 
 		if (iou_tx_one(q, tx)) {
@@ -294,27 +304,33 @@ static void iou_tx_run(struct iou_netq *q)
 	}
 }
 
-void iou_tx_send(struct iou_tx *tx)
+void iou_tx_init(struct iou_tx *tx)
 {
-	struct iou_netq *q = tx->q;
-	struct iou_txq *t = &q->tx;
-	bool run, closed;
-
 	iou_ubuf_init(&tx->ubuf, &iou_tx_ubuf_ops);
 	INIT_LIST_HEAD(&tx->node);
 	tx->skb = NULL;
 	tx->since = jiffies;
 	tx->error = 0;
 	tx->reason = IO_UNIFIED_REASON_NONE;
+	tx->queued = false;
 	tx->copied = false;
 	tx->lent = false;
+}
 
+bool iou_tx_send(struct iou_tx *tx)
+{
+	struct iou_netq *q = tx->q;
+	struct iou_txq *t = &q->tx;
+	bool run = false, closed, waits;
+
+	iou_tx_init(tx);
 	/* The queue may end with its last packet. */
 	percpu_ref_get(&q->att.refs);
 	spin_lock_bh(&t->lock);
 	closed = t->closed;
-	run = !closed && !t->running;
-	if (!closed) {
+	waits = !closed && t->timed;
+	if (likely(!closed && !waits)) {
+		run = !t->running;
 		list_add_tail(&tx->node, &t->waiting);
 		t->running = true;
 		t->used = true;
@@ -326,6 +342,7 @@ void iou_tx_send(struct iou_tx *tx)
 	else if (run)
 		iou_tx_run(q);
 	iou_att_put(&q->att);
+	return !waits;
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -338,9 +355,14 @@ static void iou_txq_end_waiting(struct iou_txq *t, unsigned long before,
 	LIST_HEAD(ended);
 
 	spin_lock_bh(&t->lock);
-	list_for_each_entry_safe(tx, next, &t->waiting, node)
-		if (time_before(tx->since, before))
-			list_move_tail(&tx->node, &ended);
+	list_for_each_entry_safe(tx, next, &t->waiting, node) {
+		if (!time_before(tx->since, before))
+			continue;
+		list_move_tail(&tx->node, &ended);
+		tx->queued = false;
+		t->timed -= !!tx->time;
+	}
+	iou_txq_unhold(t);
 	spin_unlock_bh(&t->lock);
 
 	list_for_each_entry_safe(tx, next, &ended, node) {
@@ -392,10 +414,13 @@ static void iou_tx_work(struct work_struct *work)
 		container_of(to_delayed_work(work), struct iou_txq, work);
 	struct iou_netq *q = container_of(t, struct iou_netq, tx);
 	unsigned long before = jiffies - IOU_TX_TIMEOUT;
-	bool run;
+	bool run, stuck;
 
-	/* A queue that moves is only slow. */
-	if (time_before(READ_ONCE(t->moved), before))
+	/* A queue that moves is only slow, and one that is held only early. */
+	spin_lock_bh(&t->lock);
+	stuck = !t->held && time_before(READ_ONCE(t->moved), before);
+	spin_unlock_bh(&t->lock);
+	if (stuck)
 		iou_txq_end_waiting(t, before, -ETIMEDOUT,
 				    IO_UNIFIED_REASON_TX_TIMEOUT);
 	iou_txq_end_flight(t, before, -ETIMEDOUT, IO_UNIFIED_REASON_TX_TIMEOUT);
@@ -442,6 +467,7 @@ void iou_txq_stop(struct iou_netq *q)
 	/* Who did not see that is through, and does not use the device either. */
 	synchronize_net();
 	cancel_delayed_work_sync(&t->work);
+	hrtimer_cancel(&t->timer);
 	iou_txq_end_waiting(t, jiffies + IOU_TX_TIMEOUT, -ECANCELED,
 			    IO_UNIFIED_REASON_GONE);
 	for (ms = 0; ms < IOU_TX_LINGER_MS && !iou_txq_idle(t); ms++)
@@ -455,5 +481,6 @@ void iou_txq_init(struct iou_txq *t)
 	INIT_LIST_HEAD(&t->waiting);
 	INIT_LIST_HEAD(&t->flight);
 	INIT_DELAYED_WORK(&t->work, iou_tx_work);
+	iou_txq_init_time(t);
 	t->moved = jiffies;
 }

@@ -9,6 +9,7 @@
 #ifndef IOU_TX_H
 #define IOU_TX_H
 
+#include <linux/hrtimer.h>
 #include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/skbuff.h>
@@ -24,13 +25,15 @@ struct iou_netq;
  * @node: in iou_txq.waiting or .flight
  * @rcu: to free it when it was @lent
  * @q: the queue; it is the owner's to keep. Set by the owner, as are @addr,
- *	@len, @sent and @free
+ *	@len, @time, @sent and @free
  * @skb: the packet, while the device is too busy to take it
  * @since: when it was handed to us, then to the device; in jiffies
  * @addr: byte offset in the region
+ * @time: it is not sent before, CLOCK_MONOTONIC in ns; 0 = at once
  * @len: bytes
  * @error: 0, or -errno with @reason
  * @reason: enum io_unified_reason
+ * @queued: it is in iou_txq.waiting, and can be recalled; under iou_txq.lock
  * @copied: the CPU copied the payload
  * @lent: it was given up: the device may still read the pages, and this memory
  *	is not the owner's before @free
@@ -49,9 +52,11 @@ struct iou_tx {
 	struct sk_buff *skb;
 	unsigned long since;
 	u64 addr;
+	u64 time;
 	u32 len;
 	int error;
 	u16 reason;
+	bool queued;
 	bool copied;
 	bool lent;
 	void (*sent)(struct iou_tx *tx);
@@ -64,9 +69,13 @@ struct iou_tx {
  * @waiting: not with the device yet, first to last
  * @flight: with the device, first to last
  * @work: sends what waits, gives up what takes too long
- * @moved: when the device last took a packet, in jiffies; without @lock
- * @running: somebody sends what waits: a caller, or @work
+ * @timer: sends what waits, from the time of the first on
+ * @moved: when the device last took a packet, or the time of the first had come, in
+ *	jiffies; without @lock
+ * @timed: packets in @waiting that have a time
+ * @running: somebody sends what waits: a caller, @work or @timer
  * @busy: it is @work that does, when the device has room again
+ * @held: it is @timer that does
  * @closed: nothing is sent any more
  * @used: something was sent
  */
@@ -75,9 +84,12 @@ struct iou_txq {
 	struct list_head waiting;
 	struct list_head flight;
 	struct delayed_work work;
+	struct hrtimer timer;
 	unsigned long moved;
+	u32 timed;
 	bool running;
 	bool busy;
+	bool held;
 	bool closed;
 	bool used;
 };
@@ -86,9 +98,39 @@ void iou_txq_init(struct iou_txq *t);
 
 /*
  * Send a packet, in the order of the calls. It always ends with sent(). Softirq
- * or process context.
+ * or process context. False: nothing happened, it has to wait for a packet that has a
+ * time. @tx itself has none.
  */
-void iou_tx_send(struct iou_tx *tx);
+bool iou_tx_send(struct iou_tx *tx);
+
+/*
+ * tx_time.c: a packet that may have to wait, in three steps. iou_tx_queue() puts it
+ * at the end: 0, or -ECANCELED (_GONE) with *reason. It may be called under a lock
+ * of the owner's. From then on iou_tx_recall() takes it back: true, it is the
+ * owner's to end by iou_tx_fail(); false, it ends by itself, or has. iou_tx_kick()
+ * sends what is due.
+ */
+int iou_tx_queue(struct iou_tx *tx, u16 *reason);
+void iou_tx_kick(struct iou_netq *q);
+bool iou_tx_recall(struct iou_tx *tx);
+/* It was not sent, and will not be. */
+void iou_tx_fail(struct iou_tx *tx, int error, u16 reason);
+
+/* For tx_time.c and tx.c alone. */
+void iou_tx_init(struct iou_tx *tx);
+/* Send what waits. The caller has set iou_txq.running. */
+void iou_tx_run(struct iou_netq *q);
+/* Under iou_txq.lock: is it too early, by *now or later? Then the timer goes on. */
+bool iou_txq_hold(struct iou_txq *t, u64 time, u64 *now);
+/* Under iou_txq.lock: the first is another one now. */
+void iou_txq_unhold(struct iou_txq *t);
+void iou_txq_init_time(struct iou_txq *t);
+
+/* Is there a packet that waits for its time? Without a lock, so only a hint. */
+static inline bool iou_txq_waits(const struct iou_txq *t)
+{
+	return READ_ONCE(t->timed);
+}
 
 /*
  * Everything that has not been sent ends, and what the device still has is given

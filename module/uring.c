@@ -141,8 +141,10 @@ static int iou_uring_start(struct iou_op *op, struct io_uring_cmd *cmd,
 		ret = iou_ring_promise(op, &op->r->pairs[0]);
 	if (unlikely(ret))
 		return iou_uring_refuse(op, cmd, issue_flags, ret);
-	if (unlikely(op->d.flags & IOU_DESC_WAITS))
+	if (unlikely(iou_op_may_wait(op))) {
+		iou_pdu(cmd)->listed = op->d.flags & IO_UNIFIED_F_READ;
 		iou_uring_waits(cmd, issue_flags);
+	}
 	if (unlikely(op->poll) && op->st)
 		iou_pdu(cmd)->polled = BIT_ULL(op->d.storage);
 
@@ -275,7 +277,7 @@ static inline void iou_uring_init(struct io_uring_cmd *cmd, u8 link,
 	pdu->iopoll = issue_flags & IO_URING_F_IOPOLL;
 	pdu->queued = false;
 	pdu->ended = false;
-	pdu->waits = false;
+	pdu->listed = false;
 	pdu->link = link;
 }
 

@@ -15,7 +15,7 @@ struct iou_op;
 
 /**
  * struct iou_pdu - in io_uring_cmd.pdu
- * @waiter: while it @waits, under iou_file.wait_lock
+ * @waiter: while it waits for the network, under iou_file.wait_lock
  * @op: while task work is on its way to continue it, under iou_defer.lock
  * @polled: storage attachments that it is polled on, by bit
  * @res2: of the CQE
@@ -27,7 +27,7 @@ struct iou_op;
  * @iopoll: from a ring with IORING_SETUP_IOPOLL
  * @queued: task work is on its way, under iou_defer.lock
  * @ended: and is to post the result, under iou_defer.lock
- * @waits: it is on the list of waiters, under iou_file.wait_lock
+ * @listed: what waits for it is found in the list alone: @op is in use
  * @link: number of the ring in iou_region.links and iou_file.defer
  *
  * The result lives here so that an op is freed, and its region let go, before
@@ -49,7 +49,7 @@ struct iou_pdu {
 	bool iopoll;
 	bool queued;
 	bool ended;
-	bool waits;
+	bool listed;
 	u8 link;
 };
 

@@ -21,7 +21,7 @@ static void iou_waiter_unlink(struct iou_waiter *w)
 {
 	list_del_init(&w->node);
 	if (w->cmd && !w->many)
-		iou_pdu(w->cmd)->waits = false;
+		iou_pdu(w->cmd)->waiter = NULL;
 }
 
 static void iou_watch_arm(struct iou_file *f)
@@ -46,10 +46,8 @@ int iou_waiter_add(struct iou_waiter *w,
 		canceled = w->take(w);
 	if (!ret && !canceled) {
 		list_add_tail(&w->node, &f->waiting);
-		if (w->cmd && !w->many) {
+		if (w->cmd && !w->many)
 			iou_pdu(w->cmd)->waiter = w;
-			iou_pdu(w->cmd)->waits = true;
-		}
 		iou_watch_arm(f);
 	}
 	spin_unlock_bh(&f->wait_lock);
@@ -120,14 +118,14 @@ void iou_cancel_cmd(struct iou_file *f, struct io_uring_cmd *cmd)
 {
 	struct iou_waiter *w;
 
-	if (iou_pdu(cmd)->burst) {
+	if (iou_pdu(cmd)->burst || iou_pdu(cmd)->listed) {
 		iou_cancel_if(f, true, iou_match_cmd, cmd,
 			      IO_UNIFIED_REASON_CANCELED);
 		return;
 	}
 	/* Not through the list: a dying ring asks for each of its commands. */
 	spin_lock_bh(&f->wait_lock);
-	w = iou_pdu(cmd)->waits ? iou_pdu(cmd)->waiter : NULL;
+	w = iou_pdu(cmd)->waiter;
 	if (w && iou_waiter_take(w, true, IO_UNIFIED_REASON_CANCELED))
 		iou_waiter_unlink(w);
 	else

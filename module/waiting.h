@@ -2,9 +2,10 @@
 /*
  * Commands that wait for the network, and how each ends exactly once
  *
- * An rx op, a stream or a send to a socket may wait for ever. While it does, it is on its file's
- * list of waiters, where CMD_CANCEL, DETACH, UNREGISTER, io_uring's own
- * cancellation and, where io_uring has none, the watch find it.
+ * An rx op, a stream or a send to a socket may wait for ever, and a packet for its
+ * time to be sent. While it does, it is on its file's list of waiters, where
+ * CMD_CANCEL, DETACH, UNREGISTER, io_uring's own cancellation and, where io_uring
+ * has none, the watch find it.
  */
 #ifndef IOU_WAITING_H
 #define IOU_WAITING_H
@@ -16,7 +17,8 @@
  * @node: in iou_file.waiting
  * @taken: in the list of who cancels it
  * @cmd: the uring_cmd, or NULL
- * @many: others wait for the same @cmd
+ * @many: it is found by @cmd in the list alone: others wait for the same, or its pdu
+ *	is in use
  * @region: the region
  * @atts: attachments that it uses (NULL where it has none)
  * @user_data: desc.user_data

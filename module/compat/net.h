@@ -5,6 +5,7 @@
 #ifndef IOU_COMPAT_NET_H
 #define IOU_COMPAT_NET_H
 
+#include <linux/hrtimer.h>
 #include <linux/if_xdp.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -55,6 +56,16 @@ static inline void iou_free_netdev_dummy(struct net_device *dev)
 static inline void iou_free_netdev_dummy(struct net_device *dev)
 {
 	free_netdev(dev);
+}
+#endif
+
+#ifndef IOU_HAVE_HRTIMER_SETUP
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*fn)(struct hrtimer *t),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
 }
 #endif
 

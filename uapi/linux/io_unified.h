@@ -50,6 +50,7 @@ extern "C" {
 #define IO_UNIFIED_CTRL_SIZE	4096	/* bytes of the control page */
 #define IO_UNIFIED_CTRL_MAGIC	0x494f5531u	/* "IOU1" */
 #define IO_UNIFIED_MAX_LEN	(64u << 20)	/* bytes of one op */
+#define IO_UNIFIED_TX_TIME_MAX	60000000000ull	/* ns from now to F_TIMED's @arg */
 #define IO_UNIFIED_MAX_RINGS	15		/* pairs of SQ and CQ of a region */
 
 /**
@@ -716,7 +717,8 @@ struct io_unified_ctrl {
  * @bpf: BPF attachment, or 0 where the op has none
  * @cookie: handed to the program, and back as it leaves it
  * @arg: with BPF: io_unified_bpf_ctl.state[0]; F_STREAM: byte offset in the region
- *	of a struct io_unified_stream; F_CANCEL: user_data of what is to end
+ *	of a struct io_unified_stream; F_CANCEL: user_data of what is to end;
+ *	F_TIMED: when to send
  * @reserved: zero
  *
  * ============================  =============================================
@@ -762,6 +764,15 @@ struct io_unified_ctrl {
  * when it kept the packet, or took none at all, for five seconds. A packet that
  * the interface had may still be sent then, with what the bytes are at that
  * time.
+ *
+ * With F_TIMED a packet is handed to the interface not before @arg, which is
+ * CLOCK_MONOTONIC in ns; a time that has passed is no time. How much later depends
+ * on the kernel's timers and what else it does. Packets sent to one attachment
+ * still leave in order: one whose time has not come holds those behind it, whether
+ * they have a time or not. Times that are more than IO_UNIFIED_TX_TIME_MAX ahead
+ * when the op is taken are refused (-ERANGE). What waits can be canceled, and ends
+ * with its ring, its task, and each of its attachments; the five seconds begin when
+ * its time has come.
  *
  * Sockets. Ops of one direction on a socket are carried out one behind the other, in
  * the order of submission; after a read, in that in which reads end. TX sends all of
@@ -954,10 +965,11 @@ struct io_unified_cmd {
  * @flags: none defined
  * @reserved: zero
  *
- * Ends ops that wait for a packet or a socket (-ECANCELED) and streams: a stream stops
- * receiving, writes what it has, then completes with -ECANCELED and its
- * totals. CQE: res = how many were found, or -ENOENT. I/O that is with a drive
- * is not recalled.
+ * Ends ops that wait for a packet, for a socket or for their time to be sent
+ * (-ECANCELED), and streams: a stream stops receiving, writes what it has, then
+ * completes with -ECANCELED and its totals. CQE: res = how many were found, or
+ * -ENOENT. I/O that is with a drive, and packets that are with an interface, are not
+ * recalled.
  */
 struct io_unified_cancel {
 	__u64 user_data;

@@ -536,6 +536,21 @@ static inline void iou_desc_set_send(struct io_unified_desc *d,
 }
 
 /**
+ * iou_desc_set_time() - send not before a time
+ * @d: of an op that sends to a network attachment
+ * @nsec: CLOCK_MONOTONIC; what has passed is no time. At most
+ *	IO_UNIFIED_TX_TIME_MAX from now
+ *
+ * Packets sent to one attachment leave in order: one that waits holds those behind
+ * it. A program in front finds the time in ctl->state[0].
+ */
+static inline void iou_desc_set_time(struct io_unified_desc *d, uint64_t nsec)
+{
+	d->flags |= IO_UNIFIED_F_TIMED;
+	d->arg = nsec;
+}
+
+/**
  * iou_desc_set_fua() - let a write complete when it is on the medium
  * @d: descriptor of a write
  */

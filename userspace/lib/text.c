@@ -186,7 +186,7 @@ static const char *const reasons[] = {
 	[IO_UNIFIED_REASON_SOCKET] =
 		"the socket reported an error: see its errno in send(2) and recv(2)",
 	[IO_UNIFIED_REASON_TX_TIME] =
-		"the launch time is further away than the module waits: submit the packet later",
+		"the launch time is more than a minute away: hand the packet in later, and take the time from CLOCK_MONOTONIC",
 };
 
 static const char *const paths[] = {

@@ -123,6 +123,19 @@ int choose_net(struct xdp_md *ctx)
 	return c->verdict;
 }
 
+/* What the descriptor's arg was comes back as the cookie. */
+SEC("xdp")
+int arg(struct xdp_md *ctx)
+{
+	struct io_unified_bpf_ctl *ctl = ctl_of(ctx);
+
+	note(ctx);
+	if (!ctl)
+		return XDP_ABORTED;
+	ctl->cookie = ctl->state[0];
+	return XDP_PASS;
+}
+
 SEC("xdp")
 int tail(struct xdp_md *ctx)
 {
