@@ -33,7 +33,7 @@ prints() {
 
 ok "--version" prints '^iou [0-9]*\.[0-9]*\.[0-9]*$' --version
 ok "help" prints 'usage: iou COMMAND' help
-for command in info record cat; do
+for command in info record replay cat; do
 	ok "help $command" prints "usage: iou $command" help $command
 	ok "$command --help" prints "usage: iou $command" $command --help
 	ok "$command --nonsense" says 2 "no option '--nonsense'" $command --nonsense
@@ -85,6 +85,25 @@ else
 	ok "and none is made" says 1 "no direct I/O" record --net lo --to "$dir/new"
 	ok "none" test ! -e "$dir/new"
 fi
+
+from=(--from "$dir/file")
+ok "replay without --from" says 2 "give --from" replay --net lo
+ok "replay without --net" says 2 "give --net" replay "${from[@]}"
+ok "replay with an argument" says 2 "takes no argument 'x'" replay --net lo "${from[@]}" x
+ok "two paces" says 2 "give one" replay --net lo "${from[@]}" --top --pps 5
+ok "--speed 0" says 2 "is not a number above 0" replay --speed 0
+ok "--pps x" says 2 "is not a number above 0" replay --pps x
+ok "--mbps -1" says 2 "is not a number above 0" replay --mbps -1
+ok "--loop x" says 2 "is not a number" replay --loop x
+ok "--in-flight 100000" says 2 "is too large" replay --in-flight 100000
+ok "--from nothing" says 2 "is not PATH" replay --from ,4096
+ok "replay: --set without --bpf" says 2 "needs --bpf" replay --net lo "${from[@]}" --set a=1
+ok "a loop over a pipe" says 2 "comes once" replay --net lo --from - --loop 2
+ok "replay: no such file" says 1 "No such file" replay --net lo --from "$dir/absent"
+ok "replay: a directory" says 2 "neither a block device nor a file" replay --net lo --from "$dir"
+ok "replay: past the end" says 2 "past its end" replay --net lo --from "$dir/file,2M"
+ok "replay: no module" eval '[ -e /dev/io_unified ] ||
+	says 6 "modprobe io_unified" replay --net lo "${from[@]}"'
 
 if command -v losetup >/dev/null && loop=$(losetup -f --show "$dir/file" 2>/dev/null); then
 	ok "no module" eval '[ -e /dev/io_unified ] || says 6 "modprobe io_unified" record --net lo --to "$loop"'

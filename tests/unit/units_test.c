@@ -32,6 +32,14 @@ static void formatted(uint64_t n, const char *want)
 	ok(!strcmp(buf, want), "%llu is '%s'", (unsigned long long)n, buf);
 }
 
+static void factor(const char *s, int want, double value)
+{
+	double got = 0;
+	int err = parse_factor(s, &got);
+
+	ok(err == want && (err || got == value), "factor '%s' (%d)", s, want);
+}
+
 int main(void)
 {
 	good("size", parse_size, "0", 0);
@@ -70,5 +78,19 @@ int main(void)
 	formatted(1536, "1.5 KiB");
 	formatted(300ull << 20, "300 MiB");
 	formatted(UINT64_MAX, "16.0 EiB");
+	factor("1", 0, 1);
+	factor("0.25", 0, 0.25);
+	factor("1000000", 0, 1e6);
+	factor("0", -ERANGE, 0);
+	factor("0.0", -ERANGE, 0);
+	factor("9999999999999999", -ERANGE, 0);
+	factor("", -EINVAL, 0);
+	factor("-1", -EINVAL, 0);
+	factor(".5", -EINVAL, 0);
+	factor("1.", -EINVAL, 0);
+	factor("1.2.3", -EINVAL, 0);
+	factor("1e3", -EINVAL, 0);
+	factor("nan", -EINVAL, 0);
+	factor("2x", -EINVAL, 0);
 	return tap_done();
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "frames.h"
 #include "iou.h"
 #include "window.h"
 
@@ -44,37 +45,10 @@ static int write_all(const void *buf, size_t len)
 	return 0;
 }
 
-/* How far a walk over the frames has come. */
-struct walk {
-	const struct iou_recording *rec;
-	uint64_t next; /* number of the frame to come; the header is 0 */
-	bool trailer;
-};
-
-/* Bytes of @buf, whole frames, that belong to the recording. */
-static size_t valid_bytes(struct walk *w, const unsigned char *buf, size_t len)
-{
-	const size_t step = w->rec->frame_size;
-	size_t at;
-
-	for (at = 0; at + step <= len && !w->trailer; at += step) {
-		uint64_t seq = iou_recording_seq(w->rec, buf + at);
-		uint64_t want = w->next ? w->next - 1 :
-					  IOU_RECORDING_SEQ_HEADER;
-
-		if (w->next && seq == IOU_RECORDING_SEQ_TRAILER)
-			w->trailer = true;
-		else if (seq != want)
-			break;
-		w->next++;
-	}
-	return at;
-}
-
 static int copy_out(const struct window *win, const struct iou_recording *rec,
 		    unsigned char *buf)
 {
-	struct walk walk = { .rec = rec };
+	struct frames walk = { .rec = rec };
 	uint64_t total = rec->section_len;
 	uint64_t at = 0;
 	int err;
@@ -90,7 +64,7 @@ static int copy_out(const struct window *win, const struct iou_recording *rec,
 					win->path, strerror((int)-n));
 		if ((uint64_t)n > total - at)
 			n = (ssize_t)(total - at);
-		good = valid_bytes(&walk, buf, (size_t)n);
+		good = frames_valid(&walk, buf, (size_t)n);
 		err = write_all(buf, good);
 		if (err)
 			return err;

@@ -13,6 +13,7 @@ static const struct command {
 } commands[] = {
 	{ "info", cmd_info, "what this kernel and the module can do" },
 	{ "record", cmd_record, "record packets to a block device" },
+	{ "replay", cmd_replay, "send the packets of a capture" },
 	{ "cat", cmd_cat, "write a recording to standard output, as pcapng" },
 };
 

@@ -11,14 +11,15 @@ enum iou_exit {
 	IOU_EXIT_OK = 0,
 	IOU_EXIT_FAIL = 1, /* something failed on the way */
 	IOU_EXIT_USAGE = 2, /* wrong options */
-	IOU_EXIT_NO_RECORDING = 3, /* cat: nothing recorded there */
-	IOU_EXIT_DAMAGED = 4, /* cat: recording is not whole */
+	IOU_EXIT_NO_RECORDING = 3, /* cat, replay: nothing recorded there */
+	IOU_EXIT_DAMAGED = 4, /* cat, replay: recording is not whole */
 	IOU_EXIT_REFUSED = 5, /* target is in use or holds other data */
 	IOU_EXIT_UNAVAILABLE = 6, /* no module, no right, no such path */
 };
 
 int cmd_info(int argc, char **argv);
 int cmd_record(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
 
 /* "iou: ..." on stderr, one line; returns @code for the caller to return. */
@@ -35,6 +36,7 @@ int open_device(int *fd);
 int parse_size(const char *s, uint64_t *out); /* 512, 4K, 1.5G */
 int parse_duration(const char *s, uint64_t *ns); /* 500ms, 10, 10s, 5m, 1h */
 int parse_count(const char *s, uint64_t *out);
+int parse_factor(const char *s, double *out); /* 2, 0.1; more than 0 */
 /* "1.5 GiB"; @buf of 16 bytes at least */
 const char *format_size(uint64_t n, char *buf, size_t len);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Interfaces: names, queues, promiscuous mode. */
+/* Interfaces: names, queues, MTU, promiscuous mode. */
 #include <dirent.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,6 +57,23 @@ unsigned int netdev_rx_queues(const struct netdev *n)
 			count++;
 	closedir(dir);
 	return count ? count : 1;
+}
+
+int netdev_mtu(const struct netdev *n, unsigned int *mtu)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = { 0 };
+	int err = 0;
+
+	memcpy(req.ifr_name, n->name, sizeof(req.ifr_name));
+	if (fd < 0 || ioctl(fd, SIOCGIFMTU, &req))
+		err = complain(IOU_EXIT_FAIL, "cannot learn the MTU of %s: %s",
+			       n->name, strerror(errno));
+	else
+		*mtu = (unsigned int)req.ifr_mtu;
+	if (fd >= 0)
+		close(fd);
+	return err;
 }
 
 int netdev_promisc(const struct netdev *n)

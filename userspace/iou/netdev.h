@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An interface to record from: IF[:QUEUE] */
+/* An interface and a queue of it: IF[:QUEUE] */
 #ifndef IOU_NETDEV_H
 #define IOU_NETDEV_H
 
@@ -18,6 +18,9 @@ int netdev_parse(struct netdev *n, const char *arg);
 
 /* Receive queues in use, or 1 where that cannot be known. */
 unsigned int netdev_rx_queues(const struct netdev *n);
+
+/* Complains and returns an exit code. */
+int netdev_mtu(const struct netdev *n, unsigned int *mtu);
 
 /*
  * Returns a file that keeps the interface promiscuous until it is closed, or

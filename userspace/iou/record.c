@@ -9,35 +9,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "record.h"
+#include "session.h"
 
-#define NSEC 1000000000ull
 #define FIRST_FRAME 1 /* of the stream; frame 0 is for headers */
 
 enum tag { TAG_STREAM = 1, TAG_SIGNAL, TAG_CANCEL };
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec;
-}
-
-static int region_failed(struct recorder *r, int err, const char *what)
-{
-	char text[640];
-
-	return complain(
-		err == -EINVAL ? IOU_EXIT_FAIL : IOU_EXIT_UNAVAILABLE, "%s: %s",
-		what, iou_region_strerror(&r->region, err, text, sizeof(text)));
-}
 
 /* ------------------------------------------------------------------- setup */
 
@@ -128,7 +109,7 @@ static int make_region(struct recorder *r)
 	int err = iou_region_init(&r->region, r->fd, &p);
 
 	if (err)
-		return region_failed(r, err, "no region");
+		return session_failed(&r->region, err, "no region");
 	r->region_up = true;
 	return 0;
 }
@@ -145,7 +126,7 @@ static int attach_targets(struct recorder *r)
 					 r->o->storage_flags, t->window->offset,
 					 t->window->size, &t->attach);
 		if (err)
-			return region_failed(r, err, t->window->path);
+			return session_failed(&r->region, err, t->window->path);
 	}
 	return 0;
 }
@@ -184,7 +165,7 @@ static int load_program(struct recorder *r)
 	if (err)
 		return err;
 	err = iou_attach_bpf(&r->region, r->program.fd, &r->bpf);
-	return err ? region_failed(r, err, r->program.file) : 0;
+	return err ? session_failed(&r->region, err, r->program.file) : 0;
 }
 
 static int attach_net(struct recorder *r)
@@ -201,25 +182,7 @@ static int attach_net(struct recorder *r)
 	}
 	err = iou_attach_netdev(&r->region, o->net.ifindex, o->net.queue,
 				o->net_flags, &r->net);
-	return err ? region_failed(r, err, o->net.name) : 0;
-}
-
-static int catch_signals(struct recorder *r)
-{
-	sigset_t set;
-
-	/* nvme-tcp has it sent to who writes while the connection goes. */
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (r->signal_fd < 0)
-		return complain(IOU_EXIT_FAIL, "cannot make a signalfd: %s",
-				strerror(errno));
-	return 0;
+	return err ? session_failed(&r->region, err, o->net.name) : 0;
 }
 
 static int set_up(struct recorder *r)
@@ -235,7 +198,7 @@ static int set_up(struct recorder *r)
 	if (!err)
 		err = load_program(r);
 	if (!err)
-		err = catch_signals(r);
+		err = session_signals(&r->signal_fd);
 	if (!err)
 		err = attach_net(r);
 	if (!err)
@@ -269,7 +232,7 @@ int record_stats(struct recorder *r)
 	err = iou_get_stats(&r->region, IO_UNIFIED_KIND_NETDEV,
 			    (unsigned int)r->net.index, &now);
 	if (err)
-		return region_failed(r, err, r->o->net.name);
+		return session_failed(&r->region, err, r->o->net.name);
 	for (i = 0; i < IO_UNIFIED_STAT_MAX; i++)
 		r->stats[i] = now.counters[i] - r->before.counters[i];
 
@@ -283,7 +246,7 @@ int record_stats(struct recorder *r)
 		err = iou_get_stats(&r->region, IO_UNIFIED_KIND_STORAGE,
 				    (unsigned int)t->attach.index, &now);
 		if (err)
-			return region_failed(r, err, t->window->path);
+			return session_failed(&r->region, err, t->window->path);
 		/* a packet is a frame */
 		t->packets = (now.counters[IO_UNIFIED_STAT_WRITTEN_BYTES] -
 			      t->bytes_before) /
@@ -335,13 +298,13 @@ static int stats_before(struct recorder *r)
 		err = iou_get_stats(&r->region, IO_UNIFIED_KIND_STORAGE,
 				    (unsigned int)t->attach.index, &now);
 		if (err)
-			return region_failed(r, err, t->window->path);
+			return session_failed(&r->region, err, t->window->path);
 		t->bytes_before = now.counters[IO_UNIFIED_STAT_WRITTEN_BYTES];
 		t->writes_before = now.counters[IO_UNIFIED_STAT_WRITES];
 	}
 	err = iou_get_stats(&r->region, IO_UNIFIED_KIND_NETDEV,
 			    (unsigned int)r->net.index, &r->before);
-	return err ? region_failed(r, err, r->o->net.name) : 0;
+	return err ? session_failed(&r->region, err, r->o->net.name) : 0;
 }
 
 static int start(struct recorder *r)

@@ -5,11 +5,11 @@
 
 #include "iou.h"
 #include "netdev.h"
+#include "option.h"
 #include "program.h"
 #include "window.h"
 
 #define MAX_TARGETS 16
-#define MAX_REPEATED 32 /* --set and --dump-map, each */
 
 struct options {
 	struct netdev net;

@@ -103,42 +103,15 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static int bad_value(const char *option, const char *value, const char *want)
-{
-	return complain(IOU_EXIT_USAGE, "--%s '%s': %s", option, value, want);
-}
-
-/* A number that is not zero, by one of the parsers of units.c. */
-static int number(const char *option, const char *value,
-		  int (*parse)(const char *s, uint64_t *out), uint64_t max,
-		  const char *want, uint64_t *out)
-{
-	if (parse(value, out))
-		return bad_value(option, value, want);
-	if (!*out || *out > max)
-		return bad_value(option, value,
-				 *out ? "is too large" : "must not be zero");
-	return 0;
-}
-
-static int repeated(const char *option, const char *value, const char **list,
-		    unsigned int *nr)
-{
-	if (*nr == MAX_REPEATED)
-		return bad_value(option, value, "is one too many");
-	list[(*nr)++] = value;
-	return 0;
-}
-
 static int add_target(struct options *o, const char *value)
 {
 	int err;
 
 	if (o->nr_targets == MAX_TARGETS)
-		return bad_value("to", value, "is one too many");
+		return option_bad("to", value, "is one too many");
 	err = window_parse(&o->target[o->nr_targets], value);
 	if (err)
-		return bad_value("to", value, "is not DEVICE[,OFFSET[,SIZE]]");
+		return option_bad("to", value, "is not DEVICE[,OFFSET[,SIZE]]");
 	o->nr_targets++;
 	return 0;
 }
@@ -151,7 +124,7 @@ static int choose_rx(struct options *o, const char *value)
 	else if (!strcmp(value, "handler"))
 		o->net_flags |= IO_UNIFIED_ATTACH_RX_HANDLER;
 	else if (strcmp(value, "auto"))
-		return bad_value("rx", value, "is not auto, xsk or handler");
+		return option_bad("rx", value, "is not auto, xsk or handler");
 	return 0;
 }
 
@@ -163,8 +136,8 @@ static int choose_io(struct options *o, const char *value)
 	else if (!strcmp(value, "bio"))
 		o->storage_flags = IO_UNIFIED_ATTACH_BIO;
 	else if (strcmp(value, "auto"))
-		return bad_value("io", value,
-				 "is not auto, passthrough or bio");
+		return option_bad("io", value,
+				  "is not auto, passthrough or bio");
 	return 0;
 }
 
@@ -190,23 +163,24 @@ static int take(struct options *o, int option, const char *value)
 		o->bpf = value;
 		return 0;
 	case OPT_SET:
-		return repeated("set", value, o->set, &o->nr_set);
+		return option_repeated("set", value, o->set, &o->nr_set);
 	case OPT_DUMP_MAP:
-		return repeated("dump-map", value, o->dump_map,
-				&o->nr_dump_map);
+		return option_repeated("dump-map", value, o->dump_map,
+				       &o->nr_dump_map);
 	case OPT_SNAPLEN:
-		return number("snaplen", value, parse_size, 65535, size,
-			      &o->snaplen);
+		return option_number("snaplen", value, parse_size, 65535, size,
+				     &o->snaplen);
 	case OPT_COUNT:
-		return number("count", value, parse_count, UINT64_MAX,
-			      "is not a number", &o->count);
+		return option_number("count", value, parse_count, UINT64_MAX,
+				     "is not a number", &o->count);
 	case OPT_DURATION:
-		return number("duration", value, parse_duration, INT64_MAX,
-			      "is not a time such as 500ms, 30s, 5m or 1h",
-			      &o->duration_ns);
+		return option_number(
+			"duration", value, parse_duration, INT64_MAX,
+			"is not a time such as 500ms, 30s, 5m or 1h",
+			&o->duration_ns);
 	case OPT_SIZE:
-		return number("size", value, parse_size, INT64_MAX, size,
-			      &o->size);
+		return option_number("size", value, parse_size, INT64_MAX, size,
+				     &o->size);
 	case OPT_RX:
 		return choose_rx(o, value);
 	case OPT_ZEROCOPY:
@@ -215,14 +189,14 @@ static int take(struct options *o, int option, const char *value)
 	case OPT_IO:
 		return choose_io(o, value);
 	case OPT_MEMORY:
-		return number("memory", value, parse_size, INT64_MAX, size,
-			      &o->memory);
+		return option_number("memory", value, parse_size, INT64_MAX,
+				     size, &o->memory);
 	case OPT_FRAMES:
-		return number("frames", value, parse_count, INT32_MAX,
-			      "is not a number", &o->frames);
+		return option_number("frames", value, parse_count, INT32_MAX,
+				     "is not a number", &o->frames);
 	case OPT_FRAME_SIZE:
-		return number("frame-size", value, parse_size, 65536, size,
-			      &o->frame_size);
+		return option_number("frame-size", value, parse_size, 65536,
+				     size, &o->frame_size);
 	case OPT_HUGEPAGES:
 		o->hugepages = true;
 		return 0;

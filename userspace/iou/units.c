@@ -76,6 +76,19 @@ int parse_count(const char *s, uint64_t *out)
 	return parse_unit(s, none, out);
 }
 
+int parse_factor(const char *s, double *out)
+{
+	char *end;
+
+	/* strtod() would take "nan", "0x1" and signs */
+	if (s[strspn(s, "0123456789.")] || *s == '.' || !*s)
+		return -EINVAL;
+	*out = strtod(s, &end);
+	if (*end || end[-1] == '.')
+		return -EINVAL;
+	return *out > 0 && *out < 1e15 ? 0 : -ERANGE;
+}
+
 const char *format_size(uint64_t n, char *buf, size_t len)
 {
 	static const char *const names[] = { "bytes", "KiB", "MiB", "GiB",
