@@ -117,6 +117,18 @@ ok "from a pipe, and it says that it copies" eval \
 	'played ".sent == 1000 and .source_path == \"read\" and .read_copied_bytes == .read_bytes" &&
 	[[ $(<"$dir/said") == *"the CPU copies what is read"* ]]'
 
+# shellcheck disable=SC2317 # record calls it
+replay_and_kill() {
+	replay
+	pause 0.3
+	kill -KILL "$1"
+}
+# Behind its end there are frames of the recordings before.
+record replay_and_kill --rx handler --force --to "$dev"
+play --from "$dev" --loop 2 --top
+ok "a recording whose recorder died: as far as it goes" played \
+	'.sent == 2000 and .passes == 2 and .exit_code == 0'
+
 # Half a thousand seconds are handed in when the signal comes.
 "$iou" replay --net iou-a --from "$mnt/file" --speed 20 --json >"$dir/played" 2>"$dir/said" &
 pid=$!
@@ -149,9 +161,17 @@ play --from "$dir/lengths" --top
 ok "packets that cannot be sent are counted, by reason" eval '[ $played = 0 ] &&
 	played ".packets == 3 and .sent == 1 and .not_sent.too_long == 1 and
 		.not_sent.too_short == 1"'
-ok "no such queue" refused 6 "no such queue" --from "$dir/sent.pcap" --net iou-a:77
+ok "no such queue" refused 1 "no such queue" --from "$dir/sent.pcap" --net iou-a:77
+"$iou" replay --net iou-a --from "$mnt/file" --speed 20 --json >"$dir/played" 2>"$dir/said" &
+pid=$!
+until_true 10 has_line "$dir/said" playing
+pause 0.5
 ip link set iou-a down
-ok "interface down" refused 1 "interface is down" --from "$dir/sent.pcap" --top
-ok "each packet is accounted for" played '.sent == 0 and .not_sent.failed > 0 and
-	.not_sent.total == .packets and .ended == "error"'
+wait $pid
+played=$?
+ok "the interface goes down" eval \
+	'[ $played = 1 ] && [[ $(<"$dir/said") == *"iou-a: Network is down: the interface is down"* ]]'
+ok "each packet is accounted for" played '.sent > 0 and .not_sent.failed > 100 and
+	.sent + .not_sent.total == .packets and .ended == "error"'
+ok "interface down" refused 6 "interface is down" --from "$dir/sent.pcap" --top
 done_testing

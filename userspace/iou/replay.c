@@ -179,11 +179,14 @@ static uint64_t offset_ns(struct player *p)
 	return ns > p->last_ns ? ns : p->last_ns;
 }
 
-/* The program's control block is in front of its packet: is there room? */
+/*
+ * The program's control block is in front of its packet: does it reach into the one
+ * before? A chunk's first has none before it.
+ */
 static bool needs_stage(const struct player *p)
 {
-	return p->o->bpf && (!p->behind || p->packet.data < p->behind ||
-			     p->packet.data - p->behind < (ptrdiff_t)CTL_SIZE);
+	return p->o->bpf && p->behind && p->packet.data >= p->behind &&
+	       p->packet.data - p->behind < (ptrdiff_t)CTL_SIZE;
 }
 
 /* Its address in the region. The program's packets have one each if need be. */
@@ -264,7 +267,8 @@ static void count_packet(struct player *p)
 	p->packets++;
 	p->packet_bytes += p->packet.caplen;
 	p->cut += p->packet.caplen < p->packet.len;
-	p->behind = p->packet.data ? p->packet.data + p->packet.caplen : NULL;
+	if (p->packet.data)
+		p->behind = p->packet.data + p->packet.caplen;
 }
 
 /* As many descriptors as there is room and time for. */

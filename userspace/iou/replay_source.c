@@ -133,7 +133,7 @@ int source_attach(struct source *s)
 	if (err)
 		return session_failed(s->region, err, w->path);
 	s->direct = true;
-	s->align = w->is_block ? w->block_size : ALIGN;
+	s->align = s->attach.block_size;
 	s->start = w->offset - from;
 	s->end += s->start;
 	s->next = 0;

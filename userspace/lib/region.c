@@ -206,7 +206,11 @@ int iou_attach_netdev(struct iou_region *r, unsigned int ifindex,
 	out->flags = flags;
 	out->ifindex = ifindex;
 	out->queue = queue;
-	return attach(r, "attach a receive queue", out);
+	return attach(r,
+		      flags & IO_UNIFIED_ATTACH_SEND_ONLY ?
+			      "attach a transmit queue" :
+			      "attach a receive queue",
+		      out);
 }
 
 int iou_attach_socket(struct iou_region *r, int fd, unsigned int flags,
