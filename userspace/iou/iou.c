@@ -14,6 +14,7 @@ static const struct command {
 	{ "info", cmd_info, "what this kernel and the module can do" },
 	{ "record", cmd_record, "record packets to a block device" },
 	{ "replay", cmd_replay, "send the packets of a capture" },
+	{ "serve", cmd_serve, "serve objects of a device or of files by HTTP" },
 	{ "cat", cmd_cat, "write a recording to standard output, as pcapng" },
 };
 

@@ -20,6 +20,7 @@ enum iou_exit {
 int cmd_info(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
 
 /* "iou: ..." on stderr, one line; returns @code for the caller to return. */

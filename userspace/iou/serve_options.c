@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/* iou serve: its options */
+#include <errno.h>
+#include <getopt.h>
+
+#include "serve.h"
+
+#define DEFAULT_MEMORY (64u << 20)
+#define DEFAULT_CONNECTIONS 1024
+#define DEFAULT_IDLE 30
+
+static void help(FILE *f)
+{
+	fputs("usage: iou serve --listen [ADDRESS:]PORT OBJECTS [OPTION]...\n"
+	      "\n"
+	      "Serve objects that lie on a device or in files, by HTTP/1.1. Their bytes go\n"
+	      "from the drive to the socket without passing through this process.\n"
+	      "\n"
+	      "Where:\n"
+	      "  --listen [ADDRESS:]PORT  address and port; port 0: any that is free\n"
+	      "Which objects, in any combination:\n"
+	      "  --dir DIR                the files in and beneath DIR\n"
+	      "  --device DEVICE,OFFSET,SIZE[,NAME]\n"
+	      "                           bytes of a device as /NAME, or as / without one;\n"
+	      "                           repeatable\n"
+	      "  --objects MANIFEST       lines of NAME, PATH[,OFFSET[,SIZE]] and, if wanted,\n"
+	      "                           content type, with tabs between\n"
+	      "What becomes of them:\n"
+	      "  --bpf FILE[:PROGRAM]     an XDP program edits what is read before it is sent\n"
+	      "  --set NAME=VALUE         set a constant of that program; repeatable\n"
+	      "How:\n"
+	      "  --connections N          at once (1024)\n"
+	      "  --idle TIME              how long a client may do nothing (30s)\n"
+	      "  --chunk BYTES            read and sent at once (256K)\n"
+	      "  --memory BYTES           of the region (64M)\n"
+	      "  --hugepages              fail rather than do without huge pages\n"
+	      "Output:\n"
+	      "  --quiet                  no setup and totals\n"
+	      "  --json                   totals as JSON on standard output\n"
+	      "  --verbose                messages of the BPF loader and verifier\n"
+	      "  --help                   this\n"
+	      "\n"
+	      "SIGINT or SIGTERM ends it. Sizes take K, M, G, T. See iou-serve(1).\n",
+	      f);
+}
+
+enum {
+	OPT_LISTEN = 256,
+	OPT_OBJECTS,
+	OPT_DIR,
+	OPT_DEVICE,
+	OPT_BPF,
+	OPT_SET,
+	OPT_CONNECTIONS,
+	OPT_IDLE,
+	OPT_CHUNK,
+	OPT_MEMORY,
+	OPT_HUGEPAGES,
+	OPT_QUIET,
+	OPT_JSON,
+	OPT_VERBOSE,
+	OPT_HELP,
+};
+
+static const struct option options[] = {
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "objects", required_argument, NULL, OPT_OBJECTS },
+	{ "dir", required_argument, NULL, OPT_DIR },
+	{ "device", required_argument, NULL, OPT_DEVICE },
+	{ "bpf", required_argument, NULL, OPT_BPF },
+	{ "set", required_argument, NULL, OPT_SET },
+	{ "connections", required_argument, NULL, OPT_CONNECTIONS },
+	{ "idle", required_argument, NULL, OPT_IDLE },
+	{ "chunk", required_argument, NULL, OPT_CHUNK },
+	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "hugepages", no_argument, NULL, OPT_HUGEPAGES },
+	{ "quiet", no_argument, NULL, OPT_QUIET },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "verbose", no_argument, NULL, OPT_VERBOSE },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int bad_value(const char *option, const char *value, const char *want)
+{
+	return complain(IOU_EXIT_USAGE, "--%s '%s': %s", option, value, want);
+}
+
+/* A number within bounds, by one of the parsers of units.c. */
+static int number(const char *option, const char *value,
+		  int (*parse)(const char *s, uint64_t *out), uint64_t min,
+		  uint64_t max, const char *want, uint64_t *out)
+{
+	if (parse(value, out))
+		return bad_value(option, value, want);
+	if (*out < min || *out > max)
+		return bad_value(option, value,
+				 *out < min ? "is too small" : "is too large");
+	return 0;
+}
+
+/* 8080, 127.0.0.1:8080, [::1]:8080 */
+static int parse_listen(struct serve_options *o, const char *value)
+{
+	static const char want[] =
+		"is not [ADDRESS:]PORT such as 8080, 127.0.0.1:8080 or [::1]:8080";
+	const char *colon = strrchr(value, ':');
+	const char *port = colon ? colon + 1 : value;
+	size_t len = colon ? (size_t)(colon - value) : 0;
+	uint64_t n;
+
+	if (parse_count(port, &n) || n > 65535)
+		return bad_value("listen", value, want);
+	snprintf(o->port, sizeof(o->port), "%u", (unsigned int)n);
+	if (len >= 2 && value[0] == '[' && colon[-1] == ']') {
+		value++;
+		len -= 2;
+	} else if (colon && (!len || memchr(value, ':', len))) {
+		return bad_value("listen", value, want);
+	}
+	if (len >= sizeof(o->host))
+		return bad_value("listen", value, want);
+	memcpy(o->host, value, len);
+	o->host[len] = 0;
+	return 0;
+}
+
+static int repeated(const char *option, const char *value, const char **list,
+		    unsigned int *nr, unsigned int max)
+{
+	if (*nr == max)
+		return bad_value(option, value, "is one too many");
+	list[(*nr)++] = value;
+	return 0;
+}
+
+static int parse_idle(struct serve_options *o, const char *value)
+{
+	uint64_t ns;
+	int err = number("idle", value, parse_duration, 1000000000ull,
+			 86400000000000ull,
+			 "is not a time such as 10, 30s or 5m", &ns);
+
+	o->idle = ns / 1000000000ull;
+	return err;
+}
+
+static int take(struct serve_options *o, int option, const char *value)
+{
+	static const char size[] = "is not a size such as 256K or 1M";
+
+	switch (option) {
+	case OPT_LISTEN:
+		return parse_listen(o, value);
+	case OPT_OBJECTS:
+		o->manifest = value;
+		return 0;
+	case OPT_DIR:
+		o->dir = value;
+		return 0;
+	case OPT_DEVICE:
+		return repeated("device", value, o->device, &o->nr_devices,
+				SERVE_DEVICES);
+	case OPT_BPF:
+		o->bpf = value;
+		return 0;
+	case OPT_SET:
+		return repeated("set", value, o->set, &o->nr_set, SERVE_SET);
+	case OPT_CONNECTIONS:
+		return number("connections", value, parse_count, 1, 65536,
+			      "is not a number", &o->connections);
+	case OPT_IDLE:
+		return parse_idle(o, value);
+	case OPT_CHUNK:
+		return number("chunk", value, parse_size, SERVE_SMALL,
+			      16u << 20, size, &o->chunk);
+	case OPT_MEMORY:
+		return number("memory", value, parse_size, 1u << 20, 1ull << 40,
+			      size, &o->memory);
+	case OPT_HUGEPAGES:
+		o->hugepages = true;
+		return 0;
+	case OPT_QUIET:
+		o->quiet = true;
+		return 0;
+	case OPT_JSON:
+		o->json = true;
+		return 0;
+	case OPT_VERBOSE:
+		o->verbose = true;
+		return 0;
+	}
+	return IOU_EXIT_USAGE;
+}
+
+/* What only all options together can show. */
+static int check(const struct serve_options *o)
+{
+	const char *wrong = NULL;
+
+	if (!o->port[0])
+		wrong = "serve where? give --listen";
+	else if (!o->manifest && !o->dir && !o->nr_devices)
+		wrong = "serve what? give --dir, --device or --objects";
+	else if (o->nr_set && !o->bpf)
+		wrong = "--set needs --bpf";
+	else if (o->chunk % SERVE_PAGE)
+		wrong = "--chunk must be a multiple of 4096";
+	else if (o->memory < 8 * o->chunk)
+		wrong = "--memory must hold eight chunks at least";
+	if (wrong)
+		return complain(IOU_EXIT_USAGE, "%s (see 'iou serve --help')",
+				wrong);
+	return 0;
+}
+
+int serve_parse(struct serve_options *o, int argc, char **argv, bool *done)
+{
+	int c, err;
+
+	memset(o, 0, sizeof(*o));
+	o->connections = DEFAULT_CONNECTIONS;
+	o->idle = DEFAULT_IDLE;
+	o->memory = DEFAULT_MEMORY;
+	*done = false;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (c == OPT_HELP) {
+			help(stdout);
+			*done = true;
+			return 0;
+		}
+		if (c == '?' || c == ':')
+			return bad_option(argv, c);
+		err = take(o, c, optarg);
+		if (err)
+			return err;
+	}
+	if (optind < argc)
+		return complain(
+			IOU_EXIT_USAGE,
+			"serve takes no argument '%s': see 'iou serve --help'",
+			argv[optind]);
+	return check(o);
+}
