@@ -37,7 +37,9 @@ int iou_att_init(struct iou_att *att, struct iou_region *r,
 				      GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!att->stats)
 		return -ENOMEM;
-	ret = percpu_ref_init(&att->refs, iou_att_drained, 0,
+	/* One that is to go at once must not have to wait for its own counter. */
+	ret = percpu_ref_init(&att->refs, iou_att_drained,
+			      ops->retire ? PERCPU_REF_INIT_ATOMIC : 0,
 			      GFP_KERNEL_ACCOUNT);
 	if (ret)
 		free_percpu(att->stats);
@@ -66,15 +68,21 @@ static struct iou_att __rcu **iou_att_table(struct iou_region *r, u32 kind)
 	}
 }
 
+static u32 iou_att_max(u32 kind)
+{
+	return kind == IO_UNIFIED_KIND_SOCKET ? IOU_MAX_SOCKETS :
+						IOU_MAX_ATTACHMENTS;
+}
+
 struct iou_att *iou_att_get(struct iou_region *r, u32 kind, u32 index)
 {
 	struct iou_att __rcu **table = iou_att_table(r, kind);
 	struct iou_att *att;
 
-	if (!table || index >= IOU_MAX_ATTACHMENTS)
+	if (!table || index >= iou_att_max(kind))
 		return NULL;
 	rcu_read_lock();
-	att = iou_att_get_rcu(table, index);
+	att = iou_att_get_rcu(table, iou_att_max(kind), index);
 	rcu_read_unlock();
 	return att;
 }
@@ -84,9 +92,9 @@ static struct iou_att *iou_att_peek(struct iou_region *r, u32 kind, u32 index)
 {
 	struct iou_att __rcu **table = iou_att_table(r, kind);
 
-	if (!table || index >= IOU_MAX_ATTACHMENTS)
+	if (!table || index >= iou_att_max(kind))
 		return NULL;
-	index = array_index_nospec(index, IOU_MAX_ATTACHMENTS);
+	index = array_index_nospec(index, iou_att_max(kind));
 	return rcu_dereference_protected(table[index],
 					 lockdep_is_held(&r->file->lock));
 }
@@ -171,7 +179,8 @@ int iou_attach(struct iou_region *r, struct io_unified_attach *arg)
 {
 	struct iou_att __rcu **table;
 	struct iou_att *att;
-	int i, ret;
+	u32 i, max;
+	int ret;
 
 	arg->index = -1;
 	arg->reason = IO_UNIFIED_REASON_NONE;
@@ -186,10 +195,11 @@ int iou_attach(struct iou_region *r, struct io_unified_attach *arg)
 		arg->reason = IO_UNIFIED_REASON_KIND;
 		return -EINVAL;
 	}
-	for (i = 0; i < IOU_MAX_ATTACHMENTS; i++)
+	max = iou_att_max(arg->kind);
+	for (i = 0; i < max; i++)
 		if (!iou_att_peek(r, arg->kind, i))
 			break;
-	if (i == IOU_MAX_ATTACHMENTS) {
+	if (i == max) {
 		arg->reason = IO_UNIFIED_REASON_TABLE_FULL;
 		return -ENOSPC;
 	}
@@ -282,9 +292,13 @@ int iou_detach(struct iou_region *r, struct io_unified_detach *arg)
 	iou_att_unpublish(r, att);
 	wait_for_completion(&att->drained);
 	iou_att_fold(r, att);
+	list_del(&att->node);
+	if (att->ops->retire) {
+		att->ops->retire(att);
+		return 0;
+	}
 	/* The last reader of the table may still look at it. */
 	synchronize_rcu();
-	list_del(&att->node);
 	att->ops->release(att);
 	return 0;
 }

@@ -28,6 +28,7 @@
 #include "../uapi/linux/io_unified.h"
 
 #define IOU_MAX_ATTACHMENTS 64
+#define IOU_MAX_SOCKETS 4096
 #define IOU_MAX_LINKS 16
 #define IOU_MAX_ENTRIES 32768u
 #define IOU_MIN_FRAME 2048u
@@ -60,12 +61,15 @@ struct iou_att;
  * @stop: no new work: take the source away. Ops and streams that wait have
  *	been ended already. Process context, may sleep
  * @release: free everything, @stop has run and nobody holds a reference
+ * @retire: the same, but whoever looks at the table may still see it: to be freed
+ *	after a grace period that the caller does not wait for (may be NULL)
  * @counters: add counters that are kept elsewhere (may be NULL)
  * @show: one line for fdinfo
  */
 struct iou_att_ops {
 	void (*stop)(struct iou_att *att);
 	void (*release)(struct iou_att *att);
+	void (*retire)(struct iou_att *att);
 	void (*counters)(struct iou_att *att, u64 *sum);
 	void (*show)(struct iou_att *att, struct seq_file *m);
 };
@@ -86,13 +90,13 @@ int iou_att_init(struct iou_att *att, struct iou_region *r,
 void iou_att_exit(struct iou_att *att);
 struct iou_att *iou_att_get(struct iou_region *r, u32 kind, u32 index);
 
-/* One of a table of a region, by an @index that was checked; or NULL. */
+/* One of a table of a region, by an @index that is below @max; or NULL. */
 static inline struct iou_att *iou_att_get_rcu(struct iou_att __rcu **table,
-					      u32 index)
+					      u32 max, u32 index)
 {
 	struct iou_att *att;
 
-	index = array_index_nospec(index, IOU_MAX_ATTACHMENTS);
+	index = array_index_nospec(index, max);
 	att = rcu_dereference(table[index]);
 	if (likely(att) && unlikely(!percpu_ref_tryget_live_rcu(&att->refs)))
 		att = NULL;
@@ -248,7 +252,7 @@ struct iou_region {
 	struct iou_att __rcu *storage[IOU_MAX_ATTACHMENTS];
 	struct iou_att __rcu *net[IOU_MAX_ATTACHMENTS];
 	struct iou_att __rcu *bpf[IOU_MAX_ATTACHMENTS];
-	struct iou_att __rcu *sock[IOU_MAX_ATTACHMENTS];
+	struct iou_att __rcu *sock[IOU_MAX_SOCKETS];
 };
 
 static inline u32 iou_frame_size(const struct iou_region *r)

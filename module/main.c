@@ -47,6 +47,7 @@ static int iou_ioctl_get_info(void __user *uarg)
 	struct io_unified_info info = {
 		.abi_version = IO_UNIFIED_ABI_VERSION,
 		.max_attachments = IOU_MAX_ATTACHMENTS,
+		.max_sockets = IOU_MAX_SOCKETS,
 		.features = iou_features(),
 		.max_region_size = IOU_MAX_REGION,
 		.min_frame_size = IOU_MIN_FRAME,
@@ -336,7 +337,10 @@ static void __exit iou_exit(void)
 	iou_net_exit();
 	iou_file_exit();
 	destroy_workqueue(iou_wq);
-	/* Percpu references, regions, and what tx.c and sock_tx.c lent: they are freed by RCU. */
+	/*
+	 * Percpu references, regions, sockets, and what tx.c and sock_tx.c lent:
+	 * they are freed by RCU.
+	 */
 	rcu_barrier();
 	iou_pool_exit();
 }

@@ -174,7 +174,7 @@ static void iou_region_drained(struct percpu_ref *ref)
 
 static struct iou_region *iou_region_alloc(struct iou_file *f)
 {
-	struct iou_region *r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+	struct iou_region *r = kvzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
 	int i;
 
 	if (!r)
@@ -196,7 +196,7 @@ static struct iou_region *iou_region_alloc(struct iou_file *f)
 err_stats:
 	free_percpu(r->stats);
 err_free:
-	kfree(r);
+	kvfree(r);
 	return NULL;
 }
 
@@ -205,7 +205,7 @@ static void iou_region_free(struct iou_region *r)
 	percpu_ref_exit(&r->refs);
 	free_percpu(r->stats);
 	/* Who found it in the file may still ask for a reference. */
-	kfree_rcu(r, rcu);
+	kvfree_rcu(r, rcu);
 }
 
 int iou_region_register(struct iou_file *f, struct io_unified_region_reg *reg)

@@ -149,15 +149,39 @@ static void iou_sock_stop(struct iou_att *att)
 	remove_wait_queue(s->wqh, &s->wait);
 }
 
+static void iou_sock_close(struct iou_sock *s)
+{
+	cancel_delayed_work_sync(&s->tx.work);
+	cancel_work_sync(&s->rx.work);
+	fput(s->file);
+}
+
+static void iou_sock_free(struct iou_sock *s)
+{
+	iou_att_exit(&s->att);
+	kfree(s);
+}
+
+static void iou_sock_free_rcu(struct rcu_head *rcu)
+{
+	iou_sock_free(container_of(rcu, struct iou_sock, rcu));
+}
+
 static void iou_sock_release(struct iou_att *att)
 {
 	struct iou_sock *s = iou_att_sock(att);
 
-	cancel_delayed_work_sync(&s->tx.work);
-	cancel_work_sync(&s->rx.work);
-	fput(s->file);
-	iou_att_exit(att);
-	kfree(s);
+	iou_sock_close(s);
+	iou_sock_free(s);
+}
+
+/* A server closes hundreds of connections in a second, in one thread. */
+static void iou_sock_retire(struct iou_att *att)
+{
+	struct iou_sock *s = iou_att_sock(att);
+
+	iou_sock_close(s);
+	call_rcu(&s->rcu, iou_sock_free_rcu);
 }
 
 static void iou_sock_show(struct iou_att *att, struct seq_file *m)
@@ -182,6 +206,7 @@ static void iou_sock_show(struct iou_att *att, struct seq_file *m)
 static const struct iou_att_ops iou_sock_ops = {
 	.stop = iou_sock_stop,
 	.release = iou_sock_release,
+	.retire = iou_sock_retire,
 	.show = iou_sock_show,
 };
 

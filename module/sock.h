@@ -165,6 +165,7 @@ struct iou_sock_rxq {
  * @table: to get at the socket's wait queue
  * @wqh: the socket's wait queue, which lives as long as @file
  * @wait: our entry there
+ * @rcu: to free it after DETACH
  * @tx: the sending half
  * @rx: the receiving half
  */
@@ -177,6 +178,7 @@ struct iou_sock {
 	poll_table table;
 	wait_queue_head_t *wqh;
 	wait_queue_entry_t wait;
+	struct rcu_head rcu;
 	struct iou_sock_txq tx;
 	struct iou_sock_rxq rx;
 };

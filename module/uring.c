@@ -334,7 +334,7 @@ static __always_inline struct iou_op *iou_uring_plain(struct io_uring_cmd *cmd,
 	index = op->d.storage;
 	if (unlikely(index >= IOU_MAX_ATTACHMENTS))
 		goto put_op;
-	att = iou_att_get_rcu(r->storage, index);
+	att = iou_att_get_rcu(r->storage, IOU_MAX_ATTACHMENTS, index);
 	if (unlikely(!att))
 		goto put_op;
 	if (unlikely(!iou_plain_fits(r, iou_att_storage(att), &op->d, 0)))

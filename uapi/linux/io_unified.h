@@ -216,13 +216,15 @@ enum io_unified_reason {
 /**
  * struct io_unified_info - IO_UNIFIED_GET_INFO
  * @abi_version: out: IO_UNIFIED_ABI_VERSION of the module
- * @max_attachments: out: attachments of each kind in one region
+ * @max_attachments: out: attachments of each kind but sockets in one region
  * @features: out: mask of enum io_unified_feature
  * @max_region_size: out: bytes
  * @min_frame_size: out: bytes; frame sizes are powers of two
  * @max_frame_size: out: bytes
  * @max_entries: out: SQ and CQ entries, each
  * @max_links: out: io_urings that can be linked to one region
+ * @max_sockets: out: socket attachments in one region; 0: it is not known
+ * @reserved0: zero
  * @reserved: zero
  *
  * Anyone who may open the device may call it.
@@ -236,7 +238,9 @@ struct io_unified_info {
 	__u32 max_frame_size;
 	__u32 max_entries;
 	__u32 max_links;
-	__u64 reserved[8];
+	__u32 max_sockets;
+	__u32 reserved0;
+	__u64 reserved[7];
 };
 
 /**

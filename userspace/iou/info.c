@@ -202,7 +202,8 @@ static void print_text(const struct io_unified_info *info,
 	       info->max_entries, info->max_links);
 	printf("frames     %u to %u bytes\n", info->min_frame_size,
 	       info->max_frame_size);
-	printf("attached   up to %u of each kind\n", info->max_attachments);
+	printf("attached   up to %u of each kind, %u sockets\n",
+	       info->max_attachments, info->max_sockets);
 	visit_all(&v);
 	if (!v.files)
 		printf("user       none\n");
@@ -235,6 +236,7 @@ static void print_json(const struct io_unified_info *info,
 	json_u64(&j, "max_entries", info->max_entries);
 	json_u64(&j, "max_links", info->max_links);
 	json_u64(&j, "max_attachments", info->max_attachments);
+	json_u64(&j, "max_sockets", info->max_sockets);
 	json_begin(&j, "users", '[');
 	visit_all(&v);
 	json_end(&j, ']');

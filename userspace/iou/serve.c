@@ -91,6 +91,11 @@ static int check_features(struct serve *s, struct serve_options *o)
 		return complain(
 			IOU_EXIT_UNAVAILABLE,
 			"the module has no sockets: load the one of the same release");
+	if (info.max_sockets && o->connections > info.max_sockets)
+		return complain(
+			IOU_EXIT_USAGE,
+			"--connections %llu: the module has room for %u sockets",
+			(unsigned long long)o->connections, info.max_sockets);
 	if (!o->chunk)
 		o->chunk = o->bpf && !(info.features & IO_UNIFIED_FEAT_KFUNCS) ?
 				   CHUNK_WITHOUT_KFUNCS :
