@@ -11,7 +11,9 @@ here=$(dirname "$(readlink -f "$0")")
 iou=${IOU:-iou}
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
 drives=(/dev/nvme?n1)
-[ ${#drives[@]} -ge 2 ] && [ -b "${drives[1]}" ] || skip_all "no two NVMe drives"
+if [ ${#drives[@]} -lt 2 ]; then
+	skip_all "no two NVMe drives"
+fi
 raw=${drives[0]}
 disk=${drives[1]}
 dir=$(mktemp -d)
@@ -133,7 +135,7 @@ ok "a file that was emptied" test "$(status /sub/f001)" = 200
 ok "what the clients are told is all right" stop
 ok "totals" json '.exit_code == 0 and .pieces.combined > 0 and .pieces.split > 0 and
 	.connections > 560 and .ended.refused == 0 and .ended.timed_out >= 3 and
-	.status["5xx"] == 2'
+	.status["5xx"] == 4'
 ok "files that found no attachment were read all the same" json '.pieces.unattached > 0'
 
 # a program between

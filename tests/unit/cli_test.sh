@@ -33,7 +33,7 @@ prints() {
 
 ok "--version" prints '^iou [0-9]*\.[0-9]*\.[0-9]*$' --version
 ok "help" prints 'usage: iou COMMAND' help
-for command in info record replay cat; do
+for command in info record replay serve cat; do
 	ok "help $command" prints "usage: iou $command" help $command
 	ok "$command --help" prints "usage: iou $command" $command --help
 	ok "$command --nonsense" says 2 "no option '--nonsense'" $command --nonsense
@@ -104,6 +104,45 @@ ok "replay: a directory" says 2 "neither a block device nor a file" replay --net
 ok "replay: past the end" says 2 "past its end" replay --net lo --from "$dir/file,2M"
 ok "replay: no module" eval '[ -e /dev/io_unified ] ||
 	says 6 "modprobe io_unified" replay --net lo "${from[@]}"'
+
+on=(--listen 127.0.0.1:0)
+ok "serve without --listen" says 2 "give --listen" serve --dir "$dir"
+ok "serve without objects" says 2 "give --dir" serve "${on[@]}"
+ok "serve with an argument" says 2 "takes no argument 'x'" serve "${on[@]}" --dir "$dir" x
+for listen in x 65536 1.2.3.4 :80 ::1:80 '[::1]' a:b; do
+	ok "--listen $listen" says 2 "is not \[ADDRESS:\]PORT" serve --listen "$listen"
+done
+ok "an address that is none" says 2 "cannot listen" serve --listen 1.2.3.999:0 --dir "$dir"
+ok "--connections 0" says 2 "is too small" serve --connections 0
+ok "--connections 70000" says 2 "is too large" serve --connections 70000
+ok "--idle 100ms" says 2 "is too small" serve --idle 100ms
+ok "--idle x" says 2 "is not a time" serve --idle x
+ok "--chunk 100" says 2 "is too small" serve --chunk 100
+ok "--chunk 20000" says 2 "multiple of 4096" serve "${on[@]}" --dir "$dir" --chunk 20000
+ok "--memory too small" says 2 "eight chunks" serve "${on[@]}" --dir "$dir" --memory 2M --chunk 1M
+ok "serve: --set without --bpf" says 2 "needs --bpf" serve "${on[@]}" --dir "$dir" --set a=1
+ok "no such directory to serve" says 1 "No such file" serve "${on[@]}" --dir "$dir/absent"
+mkdir "$dir/empty"
+ok "nothing to serve" says 1 "nothing to serve" serve "${on[@]}" --dir "$dir/empty"
+ok "no such manifest" says 1 "No such file" serve "${on[@]}" --objects "$dir/absent"
+for line in /a $'/a\t' $'/a\tb\tc\td' $'\tb'; do
+	echo "$line" >"$dir/manifest"
+	ok "manifest with the line '$line'" says 2 "line 1: is not NAME" serve "${on[@]}" \
+		--objects "$dir/manifest"
+done
+printf '/a\t%s\ttext/html\001\n' "$dir/file" >"$dir/manifest"
+ok "a type that is none" says 2 "is no content type" serve "${on[@]}" --objects "$dir/manifest"
+printf '/a\t%s\na\t%s\n' "$dir/file" "$dir/file" >"$dir/manifest"
+ok "two objects of one name" says 2 "the name /a" serve "${on[@]}" --objects "$dir/manifest"
+printf '# nothing\n\n/a\t%s,1M,1\n' "$dir/file" >"$dir/manifest"
+ok "a range that is not there" says 2 "not all there" serve "${on[@]}" --objects "$dir/manifest"
+printf '/a\t%s,100,1\n' "$dir/file" >"$dir/manifest"
+ok "an offset not on blocks" says 2 "block size" serve "${on[@]}" --objects "$dir/manifest"
+for device in x x,0 x,0,0 x,a,1 ,0,1; do
+	ok "--device $device" says 2 "is not DEVICE,OFFSET,SIZE" serve "${on[@]}" --device "$device"
+done
+ok "no such device to serve" says 1 "No such file" serve "${on[@]}" --device /dev/absent,0,1
+ok "a device that is none" says 2 "neither a block device" serve "${on[@]}" --device /dev/null,0,1
 
 if command -v losetup >/dev/null && loop=$(losetup -f --show "$dir/file" 2>/dev/null); then
 	ok "no module" eval '[ -e /dev/io_unified ] || says 6 "modprobe io_unified" record --net lo --to "$loop"'

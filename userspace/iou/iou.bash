@@ -7,7 +7,7 @@ _iou()
 	local words=
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "info record replay cat help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "info record replay serve cat help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -17,7 +17,7 @@ _iou()
 		words="auto xsk handler" ;;
 	--io)
 		words="auto passthrough bio" ;;
-	--to | --from | --bpf)
+	--to | --from | --bpf | --dir | --device | --objects)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return ;;
 	*)

@@ -200,6 +200,9 @@ static int set_up(struct serve *s, struct serve_options *o)
 {
 	int err = objects_load(s);
 
+	/* who connects before all is ready is served when it is */
+	if (!err)
+		err = serve_listen(s);
 	if (!err)
 		err = open_device(&s->fd);
 	if (!err)
@@ -216,8 +219,6 @@ static int set_up(struct serve *s, struct serve_options *o)
 		err = make_conns(s);
 	if (!err)
 		err = catch_signals(s);
-	if (!err)
-		err = serve_listen(s);
 	return err;
 }
 
