@@ -713,6 +713,7 @@ static const struct {
 	{ "pipeline", case_pipeline }, { "many", case_many },
 	{ "abandon", case_abandon },   { "bad", case_bad },
 	{ "slow", case_slow },	       { "conditions", case_conditions },
+	{ "files", case_files },
 };
 
 int main(int argc, char **argv)

@@ -426,7 +426,7 @@ static void read_failed(struct serve *s, struct serve_conn *c,
 		return;
 	}
 	slot->head_len = (uint16_t)reply_failure(
-		s, res->flags & IO_UNIFIED_CQE_DROPPED ? 403 : 500,
+		s, (res->flags & IO_UNIFIED_CQE_DROPPED) ? 403 : 500,
 		head_ptr(s, slot));
 	slot->skip = 0;
 	slot->len = 0;
