@@ -42,9 +42,9 @@ static int region_failed(struct serve *s, int err, const char *what)
 
 struct io_uring_sqe *serve_sqe(struct serve *s, unsigned int more)
 {
-	if (io_uring_sq_space_left(&s->ring) < more) {
+	/* short of memory the kernel takes none: there is nothing to do but ask again */
+	while (io_uring_sq_space_left(&s->ring) < more) {
 		s->stats.system_calls++;
-		/* all are taken, whatever becomes of them */
 		io_uring_submit(&s->ring);
 	}
 	return io_uring_get_sqe(&s->ring);

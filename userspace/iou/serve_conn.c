@@ -296,7 +296,7 @@ void conn_tick(struct serve *s)
 			(c->state == CONN_LINGER ? SERVE_LINGER : s->o->idle);
 
 		if (c->state == CONN_FREE || c->state == CONN_DEAD ||
-		    s->now < limit)
+		    s->now <= limit)
 			continue;
 		if (c->state == CONN_LINGER)
 			conn_die(s, c);

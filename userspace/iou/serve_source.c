@@ -210,10 +210,15 @@ static int look(struct serve *s, struct serve_object *object)
 		return 500;
 	if (!S_ISREG(st.st_mode))
 		return 404;
-	if (object->whole)
+	if (object->whole) {
+		/* what is attached ends where the file ended */
+		if (object->size != (uint64_t)st.st_size &&
+		    object->source->attach >= 0)
+			detach(s, object->source);
 		object->size = (uint64_t)st.st_size;
-	else if (object->offset + object->size > (uint64_t)st.st_size)
+	} else if (object->offset + object->size > (uint64_t)st.st_size) {
 		return 404;
+	}
 	object_describe(s, object, &st);
 	return 0;
 }
@@ -236,7 +241,7 @@ int object_open(struct serve *s, struct serve_object *object)
 	if (status)
 		return status;
 	if (source->attach < 0) {
-		if (!source->users)
+		if (!source->users && object->size)
 			attach_file(s, source);
 		if (source->attach < 0)
 			s->objects.wanted++;
