@@ -130,6 +130,10 @@ ok "slow clients" client /raw 0 $size slow 2
 head -c 4321 "$noise" >"$site/sub/f000"
 sync
 ok "a file that was changed" client /sub/f000 0 4321 get
+head -c 2222 "$noise" >"$mnt/new"
+mv "$mnt/new" "$site/sub/f002"
+sync
+ok "a file that another has replaced" client /sub/f002 0 2222 get
 : >"$site/sub/f001"
 ok "a file that was emptied" test "$(status /sub/f001)" = 200
 ok "what the clients are told is all right" stop

@@ -200,7 +200,10 @@ static int open_file(struct serve *s, struct serve_source *source)
 	return 0;
 }
 
-/* A file that was changed since has another size, date and tag. */
+/*
+ * A file that was changed since has another size, date and tag. One that another has
+ * taken the place of has no name any more: -ESTALE.
+ */
 static int look(struct serve *s, struct serve_object *object)
 {
 	struct stat st;
@@ -210,6 +213,8 @@ static int look(struct serve *s, struct serve_object *object)
 		return 500;
 	if (!S_ISREG(st.st_mode))
 		return 404;
+	if (!st.st_nlink)
+		return -ESTALE;
 	if (object->whole) {
 		/* what is attached ends where the file ended */
 		if (object->size != (uint64_t)st.st_size &&
@@ -223,23 +228,33 @@ static int look(struct serve *s, struct serve_object *object)
 	return 0;
 }
 
+/* Leaves it open only if it can be served. */
+static int look_open(struct serve *s, struct serve_object *object)
+{
+	struct serve_source *source = object->source;
+	int status = source->fd < 0 ? open_file(s, source) : 0;
+
+	if (status)
+		return status;
+	status = look(s, object);
+	if (status)
+		close_file(s, source);
+	return status;
+}
+
 int object_open(struct serve *s, struct serve_object *object)
 {
 	struct serve_source *source = object->source;
-	bool fresh = source->fd < 0;
 	int status = 0;
 
-	if (fresh)
-		status = open_file(s, source);
-	if (!status && !source->is_block) {
-		/* held by a response, it is as that began */
-		if (!source->users)
-			status = look(s, object);
-		if (status && fresh)
-			close_file(s, source);
+	/* held by a response, it is as that began */
+	if (!source->is_block && !source->users) {
+		status = look_open(s, object);
+		if (status == -ESTALE)
+			status = look_open(s, object);
+		if (status)
+			return status < 0 ? 404 : status;
 	}
-	if (status)
-		return status;
 	if (source->attach < 0) {
 		if (!source->users && object->size)
 			attach_file(s, source);
