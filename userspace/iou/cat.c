@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* iou cat: exactly the bytes of a recording */
+/* iou cat: exactly the bytes of a recording, or of a stream */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "frames.h"
+#include "ingest_cat.h"
+#include "ingest_table.h"
 #include "iou.h"
 #include "window.h"
 
@@ -14,19 +16,22 @@
 
 static void help(FILE *f)
 {
-	fputs("usage: iou cat DEVICE[,OFFSET[,SIZE]]\n"
+	fputs("usage: iou cat DEVICE[,OFFSET[,SIZE]] [OPTION]...\n"
 	      "\n"
-	      "Write a recording to standard output, as pcapng:\n"
+	      "Write a recording to standard output, as pcapng, or a stream of iou ingest, as\n"
+	      "it came:\n"
 	      "\n"
 	      "  iou cat /dev/nvme0n1 | tcpdump -r -\n"
 	      "\n"
-	      "  --help   this\n"
+	      "  --stream N   of several streams\n"
+	      "  --list       streams, as JSON, and not what is in them\n"
+	      "  --help       this\n"
 	      "\n"
 	      "See iou-cat(1).\n",
 	      f);
 }
 
-static int write_all(const void *buf, size_t len)
+int cat_write(const void *buf, size_t len)
 {
 	const char *p = buf;
 
@@ -65,7 +70,7 @@ static int copy_out(const struct window *win, const struct iou_recording *rec,
 		if ((uint64_t)n > total - at)
 			n = (ssize_t)(total - at);
 		good = frames_valid(&walk, buf, (size_t)n);
-		err = write_all(buf, good);
+		err = cat_write(buf, good);
 		if (err)
 			return err;
 		at += good;
@@ -89,7 +94,7 @@ static int copy_out(const struct window *win, const struct iou_recording *rec,
 	return 0;
 }
 
-static int cat(struct window *win)
+static int cat(struct window *win, const struct cat_options *o)
 {
 	unsigned char *buf = aligned_alloc(4096, CHUNK);
 	struct iou_recording rec;
@@ -102,6 +107,18 @@ static int cat(struct window *win)
 	if (n < 0) {
 		err = complain(IOU_EXIT_FAIL, "cannot read %s: %s", win->path,
 			       strerror((int)-n));
+		goto out;
+	}
+	/* the first copy of a table may be torn: then the second one tells */
+	if (n >= 0 && table_is(buf, (size_t)n)) {
+		err = ingest_cat(win, buf, CHUNK, o);
+		goto out;
+	}
+	if (o->stream || o->list) {
+		err = complain(
+			IOU_EXIT_NO_RECORDING,
+			"%s: no streams begin at byte %llu: give the offset that they were taken to",
+			win->path, (unsigned long long)win->offset);
 		goto out;
 	}
 	switch (iou_recording_parse(&rec, buf, (size_t)n)) {
@@ -128,18 +145,34 @@ out:
 int cmd_cat(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "stream", required_argument, NULL, 's' },
+		{ "list", no_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	struct cat_options o = { 0 };
 	struct window win;
 	int err, c;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (c != 'h')
+		switch (c) {
+		case 's':
+			if (parse_count(optarg, &o.stream) || !o.stream)
+				return complain(
+					IOU_EXIT_USAGE,
+					"--stream '%s': is not a number from 1 on",
+					optarg);
+			break;
+		case 'l':
+			o.list = true;
+			break;
+		case 'h':
+			help(stdout);
+			return 0;
+		default:
 			return bad_option(argv, c);
-		help(stdout);
-		return 0;
+		}
 	}
 	if (optind + 1 != argc)
 		return complain(IOU_EXIT_USAGE,
@@ -149,14 +182,14 @@ int cmd_cat(int argc, char **argv)
 		return complain(IOU_EXIT_USAGE,
 				"'%s' is not DEVICE[,OFFSET[,SIZE]]: %s",
 				argv[optind], strerror(-err));
-	if (isatty(STDOUT_FILENO))
+	if (!o.list && isatty(STDOUT_FILENO))
 		return complain(
 			IOU_EXIT_USAGE,
 			"a recording is not for a terminal: pipe it, e.g. into 'tcpdump -r -'");
 	err = window_open(&win, O_RDONLY);
 	if (err)
 		return err;
-	err = cat(&win);
+	err = cat(&win, &o);
 	window_close(&win);
 	return err;
 }

@@ -15,7 +15,9 @@ static const struct command {
 	{ "record", cmd_record, "record packets to a block device" },
 	{ "replay", cmd_replay, "send the packets of a capture" },
 	{ "serve", cmd_serve, "serve objects of a device or of files by HTTP" },
-	{ "cat", cmd_cat, "write a recording to standard output, as pcapng" },
+	{ "ingest", cmd_ingest,
+	  "take the bytes of connections to a block device or a file" },
+	{ "cat", cmd_cat, "write a recording or a stream to standard output" },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

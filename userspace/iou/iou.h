@@ -21,6 +21,7 @@ int cmd_info(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_ingest(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
 
 /* "iou: ..." on stderr, one line; returns @code for the caller to return. */
@@ -45,6 +46,7 @@ const char *format_size(uint64_t n, char *buf, size_t len);
 struct json {
 	FILE *f;
 	unsigned int depth;
+	bool compact; /* on one line */
 	bool more[16];
 };
 

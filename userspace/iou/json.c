@@ -21,8 +21,12 @@ static void string(struct json *j, const char *s)
 static void next(struct json *j, const char *key)
 {
 	if (j->depth) {
-		fputs(j->more[j->depth] ? ",\n" : "\n", j->f);
-		fprintf(j->f, "%*s", (int)(2 * j->depth), "");
+		if (j->more[j->depth])
+			fputc(',', j->f);
+		if (j->compact)
+			fputs(j->more[j->depth] ? " " : "", j->f);
+		else
+			fprintf(j->f, "\n%*s", (int)(2 * j->depth), "");
 		j->more[j->depth] = true;
 	}
 	if (key) {
@@ -44,7 +48,7 @@ void json_end(struct json *j, char bracket)
 	bool had = j->more[j->depth];
 
 	j->depth--;
-	if (had)
+	if (had && !j->compact)
 		fprintf(j->f, "\n%*s", (int)(2 * j->depth), "");
 	fputc(bracket, j->f);
 	if (!j->depth)

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "ingest_table.h"
 #include "iou.h"
 #include "window.h"
 
@@ -273,7 +274,13 @@ static bool all_zero(const unsigned char *p, size_t len)
 	return !len || (!p[0] && !memcmp(p, p + 1, len - 1));
 }
 
-/* Returns true: only zeros here, or, with @recorded, a recording's frames. */
+/* What an earlier run of this command left. */
+static bool is_ours(const unsigned char *buf, size_t len)
+{
+	return iou_recording_is_frame(buf, len) || table_is(buf, len);
+}
+
+/* Complains unless there are only zeros or, with @recorded, what is ours. */
 static int check_range(const struct window *w, unsigned char *buf, uint64_t at,
 		       uint64_t len, bool recorded)
 {
@@ -282,8 +289,7 @@ static int check_range(const struct window *w, unsigned char *buf, uint64_t at,
 	if (n < 0)
 		return complain(IOU_EXIT_FAIL, "cannot read %s: %s", w->path,
 				strerror((int)-n));
-	if (all_zero(buf, (size_t)n) ||
-	    (recorded && iou_recording_is_frame(buf, (size_t)n)))
+	if (all_zero(buf, (size_t)n) || (recorded && is_ours(buf, (size_t)n)))
 		return 0;
 	return complain(
 		IOU_EXIT_REFUSED,
@@ -310,7 +316,7 @@ int window_check_free(const struct window *w)
 	/* what an earlier recording left at the end is no reason to refuse */
 	if (!err) {
 		n = read_at(w->fd, buf, len, w->offset);
-		if (n >= 0 && !iou_recording_is_frame(buf, (size_t)n))
+		if (n >= 0 && !is_ours(buf, (size_t)n))
 			err = check_range(w, buf, last, len, false);
 	}
 	free(buf);

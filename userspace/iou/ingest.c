@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: MIT
+/*
+ * iou ingest: bytes of connections, or datagrams, to a block device or a file
+ *
+ * One thread and one io_uring. An op takes bytes from a socket into the region and
+ * writes them from there: this process sees neither, only that it is done.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ingest.h"
+
+uint64_t ingest_now(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec;
+}
+
+int region_failed(struct ingest *r, int err, const char *what)
+{
+	char text[640];
+
+	return complain(
+		err == -EINVAL ? IOU_EXIT_FAIL : IOU_EXIT_UNAVAILABLE, "%s: %s",
+		what, iou_region_strerror(&r->region, err, text, sizeof(text)));
+}
+
+struct io_uring_sqe *ingest_sqe(struct ingest *r)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
+
+	while (!sqe) {
+		io_uring_submit(&r->ring);
+		r->syscalls++;
+		sqe = io_uring_get_sqe(&r->ring);
+	}
+	return sqe;
+}
+
+/* ------------------------------------------------------------------- setup */
+
+static int make_ring(struct ingest *r)
+{
+	const unsigned int flags = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
+				   IORING_SETUP_SINGLE_ISSUER |
+				   IORING_SETUP_DEFER_TASKRUN |
+				   IORING_SETUP_CQSIZE;
+	struct io_uring_params p = { .flags = flags };
+	const uint64_t ops = r->o->connections * r->o->depth + DATAGRAMS;
+	int err;
+
+	/* each op may be called back while it is under way */
+	p.cq_entries = (unsigned int)(2 * ops + 64);
+	err = io_uring_queue_init_params(256, &r->ring, &p);
+	if (err)
+		return complain(
+			IOU_EXIT_UNAVAILABLE, "cannot make an io_uring: %s%s",
+			strerror(-err),
+			err == -EPERM ?
+				": see sysctl kernel.io_uring_disabled" :
+				"");
+	r->ring_up = true;
+	return 0;
+}
+
+static int make_region(struct ingest *r)
+{
+	const struct ingest_options *o = r->o;
+	uint64_t bytes = TABLE_COPY + o->connections * o->depth * o->chunk +
+			 (o->udp ? DATAGRAMS * MAX_DATAGRAM : 0);
+	struct iou_region_params p = {
+		.frames = (unsigned int)(bytes / 4096),
+		.frame_size = 4096,
+		.flags = o->hugepages ? IOU_REGION_REQUIRE_HUGE : 0,
+		.ring = &r->ring,
+	};
+	int err = iou_region_init(&r->region, r->fd, &p);
+
+	if (err)
+		return region_failed(r, err, "no region");
+	r->region_up = true;
+	return 0;
+}
+
+static int check_features(struct ingest *r)
+{
+	struct io_unified_info info;
+	int err = iou_get_info(r->fd, &info);
+
+	if (!err && !(info.features & IO_UNIFIED_FEAT_SOCKET))
+		return complain(
+			IOU_EXIT_UNAVAILABLE,
+			"the loaded module has no sockets: load the one of this release");
+	return err ? region_failed(r, err, IOU_DEVICE) : 0;
+}
+
+static int make_conns(struct ingest *r)
+{
+	unsigned int i;
+
+	r->nr_conns = r->o->connections;
+	r->conn = calloc(r->nr_conns, sizeof(*r->conn));
+	if (!r->conn)
+		return complain(IOU_EXIT_FAIL, "out of memory");
+	for (i = 0; i < r->nr_conns; i++) {
+		r->conn[i].r = r;
+		r->conn[i].index = i;
+		r->conn[i].fd = -1;
+	}
+	return 0;
+}
+
+static int catch_signals(struct ingest *r)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (r->signal_fd < 0)
+		return complain(IOU_EXIT_FAIL, "cannot make a signalfd: %s",
+				strerror(errno));
+	return 0;
+}
+
+static void poll_fd(struct ingest *r, int fd, enum tag tag)
+{
+	struct io_uring_sqe *sqe = ingest_sqe(r);
+
+	io_uring_prep_poll_add(sqe, fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, make_tag(tag, 0, 0));
+}
+
+/* A flush of so many bytes must not wait for a piece that is larger. */
+static void fit_chunk(struct ingest_options *o)
+{
+	while (o->flush == FLUSH_BYTES && o->chunk > o->flush_arg &&
+	       o->chunk > 4096)
+		o->chunk /= 2;
+}
+
+static int set_up(struct ingest *r)
+{
+	int err;
+
+	fit_chunk(r->o);
+	err = sink_open(r);
+	if (!err)
+		err = open_device(&r->fd);
+	if (!err)
+		err = check_features(r);
+	if (!err)
+		err = make_conns(r);
+	if (!err)
+		err = make_ring(r);
+	if (!err)
+		err = make_region(r);
+	if (!err)
+		err = catch_signals(r);
+	if (!err)
+		err = net_listen(r);
+	if (!err)
+		err = sink_start(r);
+	return err;
+}
+
+static void tear_down(struct ingest *r)
+{
+	unsigned int i;
+
+	if (r->listen_fd >= 0)
+		close(r->listen_fd);
+	for (i = 0; i < r->nr_conns; i++)
+		if (r->conn[i].fd >= 0)
+			close(r->conn[i].fd);
+	if (r->region_up)
+		iou_region_exit(&r->region);
+	r->region_up = false;
+	sink_close(r);
+	if (r->ring_up)
+		io_uring_queue_exit(&r->ring);
+	free(r->conn);
+	if (r->signal_fd >= 0)
+		close(r->signal_fd);
+	if (r->fd >= 0)
+		iou_close(r->fd);
+}
+
+/* -------------------------------------------------------------- connections */
+
+static struct conn *free_conn(struct ingest *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->nr_conns; i++)
+		if (r->conn[i].state == CONN_FREE)
+			return &r->conn[i];
+	return NULL;
+}
+
+/* Has the device room for one more? */
+static bool table_has_room(struct ingest *r)
+{
+	uint64_t off, room;
+	const struct table_head *h = &r->table.head;
+
+	if (r->o->file)
+		return true;
+	off = h->data_off + h->nr_extents * h->extent_size;
+	room = off < h->range_len ? h->range_len - off : 0;
+	return room && h->nr_streams < TABLE_STREAMS &&
+	       h->nr_extents < TABLE_EXTENTS;
+}
+
+void ingest_accept(struct ingest *r)
+{
+	struct io_uring_sqe *sqe;
+
+	if (r->o->udp || r->accepting || r->stopping || !free_conn(r))
+		return;
+	if (r->o->count && r->streams >= r->o->count) {
+		r->stopping = true;
+		if (r->end == STREAM_OPEN)
+			r->end = r->o->many ? STREAM_COUNT : STREAM_EOF;
+		return;
+	}
+	if (!table_has_room(r)) {
+		r->stopping = true;
+		r->end = STREAM_FULL;
+		return;
+	}
+	sqe = ingest_sqe(r);
+	io_uring_prep_accept(sqe, r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	io_uring_sqe_set_data64(sqe, make_tag(TAG_ACCEPT, 0, 0));
+	r->accepting = true;
+}
+
+void ingest_stop(struct ingest *r, enum stream_state why)
+{
+	unsigned int i;
+
+	if (r->end == STREAM_OPEN || why == STREAM_ERROR)
+		r->end = why;
+	r->stopping = true;
+	if (r->accepting) {
+		struct io_uring_sqe *sqe = ingest_sqe(r);
+
+		io_uring_prep_cancel64(sqe, make_tag(TAG_ACCEPT, 0, 0), 0);
+		io_uring_sqe_set_data64(sqe, make_tag(TAG_CANCEL, 0, 0));
+	}
+	for (i = 0; i < r->nr_conns; i++) {
+		struct conn *c = &r->conn[i];
+
+		if (c->state != CONN_FREE) {
+			conn_stop(c, why);
+			sink_try(r, c->sink);
+		}
+	}
+}
+
+static int begin(struct ingest *r, struct conn *c)
+{
+	if (c->state == CONN_FREE)
+		return 0;
+	conn_fill(c);
+	if (!c->in_flight)
+		conn_settle(c);
+	sink_try(r, c->sink);
+	return 0;
+}
+
+static int on_accept(struct ingest *r, int res)
+{
+	struct conn *c = free_conn(r);
+	int err = 0;
+
+	r->accepting = false;
+	if (r->o->udp) {
+		if (r->stopping)
+			return 0;
+		err = net_connect(r, c);
+		if (err == -EAGAIN) {
+			/* it had a wrong checksum */
+			poll_fd(r, r->listen_fd, TAG_ACCEPT);
+			r->accepting = true;
+			return 0;
+		}
+		return err ? err : begin(r, c);
+	}
+	if (res >= 0 && r->stopping) {
+		close(res);
+		return 0;
+	}
+	if (res >= 0)
+		err = conn_start(r, c, res);
+	else if (res != -ECONNABORTED && res != -EINTR && res != -ECANCELED &&
+		 res != -EPROTO)
+		err = complain(IOU_EXIT_FAIL,
+			       "cannot accept a connection on %s: %s",
+			       r->o->listen, strerror(-res));
+	if (err)
+		return err;
+	if (res >= 0)
+		begin(r, c);
+	ingest_accept(r);
+	return 0;
+}
+
+/* --------------------------------------------------------------------- loop */
+
+/* Returns false on the second signal: the user waits no longer. */
+static bool on_signal(struct ingest *r)
+{
+	struct signalfd_siginfo info;
+
+	while (read(r->signal_fd, &info, sizeof(info)) > 0)
+		;
+	if (r->end == STREAM_SIGNAL)
+		return false;
+	ingest_stop(r, STREAM_SIGNAL);
+	poll_fd(r, r->signal_fd, TAG_SIGNAL);
+	return true;
+}
+
+static int on_cqe(struct ingest *r, const struct io_uring_cqe *cqe)
+{
+	const struct iou_result res = iou_cqe_result(&r->ring, cqe);
+	const unsigned int index = (unsigned int)(cqe->user_data >> 32) &
+				   0xffffff;
+	const unsigned int slot = (unsigned int)cqe->user_data;
+	const enum tag tag = (enum tag)(cqe->user_data >> 56);
+
+	switch (tag) {
+	case TAG_SIGNAL:
+		if (on_signal(r))
+			return 0;
+		return complain(
+			IOU_EXIT_FAIL,
+			"interrupted twice: what was not flushed may not be there");
+	case TAG_ACCEPT:
+		return on_accept(r, res.res);
+	case TAG_FLUSH:
+	case TAG_TABLE:
+		sink_flushed(r, &r->sink[index], tag, &res);
+		return 0;
+	case TAG_NONE:
+	case TAG_CANCEL:
+		return 0;
+	default:
+		conn_cqe(&r->conn[index], tag, slot, &res);
+		return 0;
+	}
+}
+
+/* --flush SECONDS: what waits for more bytes is called back, then all flushed. */
+static void flush_tick(struct ingest *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->nr_conns; i++) {
+		struct conn *c = &r->conn[i];
+
+		if (c->state == CONN_FREE)
+			continue;
+		if (r->o->udp || c->moved == c->moved_before)
+			conn_pause(c);
+		c->moved_before = c->moved;
+		if (c->track.complete > c->track.durable)
+			sink_want(c->sink);
+		sink_try(r, c->sink);
+	}
+}
+
+/* What is due now; returns when the next is. */
+static uint64_t timers(struct ingest *r, uint64_t now)
+{
+	const struct ingest_options *o = r->o;
+	const uint64_t end = r->began_ns + o->duration_ns;
+	uint64_t next = r->told_ns + NSEC;
+
+	if (now >= next) {
+		ingest_report_progress(r, now);
+		r->told_ns = now;
+		next = now + NSEC;
+	}
+	if (o->flush == FLUSH_TIME) {
+		if (now >= r->flush_ns) {
+			flush_tick(r);
+			r->flush_ns = now + o->flush_arg;
+		}
+		if (r->flush_ns < next)
+			next = r->flush_ns;
+	}
+	if (o->duration_ns && r->end == STREAM_OPEN) {
+		if (now >= end)
+			ingest_stop(r, STREAM_DURATION);
+		else if (end < next)
+			next = end;
+	}
+	return next;
+}
+
+static bool over(const struct ingest *r)
+{
+	if (r->active)
+		return false;
+	/* the one stream that datagrams are has ended */
+	if (r->o->udp && r->streams)
+		return true;
+	return r->stopping && !r->accepting;
+}
+
+static int run(struct ingest *r)
+{
+	while (!over(r)) {
+		const uint64_t now = ingest_now(CLOCK_MONOTONIC);
+		const uint64_t next = timers(r, now);
+		const uint64_t wait = next > now ? next - now : 0;
+		struct __kernel_timespec ts = {
+			.tv_sec = (int64_t)(wait / NSEC),
+			.tv_nsec = (int64_t)(wait % NSEC),
+		};
+		struct io_uring_cqe *cqe;
+		int err;
+
+		if (over(r))
+			break;
+		err = io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, &ts,
+						       NULL);
+		r->syscalls++;
+		if (err < 0 && err != -ETIME && err != -EINTR &&
+		    err != -EBUSY && err != -EAGAIN)
+			return complain(IOU_EXIT_FAIL,
+					"cannot wait for the ring: %s",
+					strerror(-err));
+		while (!io_uring_peek_cqe(&r->ring, &cqe)) {
+			err = on_cqe(r, cqe);
+			io_uring_cqe_seen(&r->ring, cqe);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+static int ingest(struct ingest *r)
+{
+	int err;
+
+	r->start_ns = ingest_now(CLOCK_REALTIME);
+	err = set_up(r);
+	if (err)
+		return err;
+	r->began_ns = ingest_now(CLOCK_MONOTONIC);
+	r->told_ns = r->began_ns;
+	r->flush_ns = r->began_ns + r->o->flush_arg;
+	poll_fd(r, r->signal_fd, TAG_SIGNAL);
+	if (r->o->udp) {
+		poll_fd(r, r->listen_fd, TAG_ACCEPT);
+		r->accepting = true;
+	} else {
+		ingest_accept(r);
+	}
+	ingest_report_setup(r);
+	err = run(r);
+	if (!err && (r->failed || r->end == STREAM_ERROR))
+		err = IOU_EXIT_FAIL;
+	ingest_report_totals(r, err);
+	return err;
+}
+
+int cmd_ingest(int argc, char **argv)
+{
+	struct ingest_options o;
+	struct ingest *r;
+	bool done;
+	int err;
+
+	err = ingest_parse(&o, argc, argv, &done);
+	if (err || done)
+		return err;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return complain(IOU_EXIT_FAIL, "out of memory");
+	r->o = &o;
+	r->fd = -1;
+	r->signal_fd = -1;
+	r->listen_fd = -1;
+	err = ingest(r);
+	tear_down(r);
+	free(r);
+	return err;
+}
