@@ -33,7 +33,7 @@ prints() {
 
 ok "--version" prints '^iou [0-9]*\.[0-9]*\.[0-9]*$' --version
 ok "help" prints 'usage: iou COMMAND' help
-for command in info record replay serve cat; do
+for command in info record replay serve ingest cat; do
 	ok "help $command" prints "usage: iou $command" help $command
 	ok "$command --help" prints "usage: iou $command" $command --help
 	ok "$command --nonsense" says 2 "no option '--nonsense'" $command --nonsense
@@ -143,6 +143,30 @@ for device in x x,0 x,0,0 x,a,1 ,0,1; do
 done
 ok "no such device to serve" says 1 "No such file" serve "${on[@]}" --device /dev/absent,0,1
 ok "a device that is none" says 2 "neither a block device" serve "${on[@]}" --device /dev/null,0,1
+
+from=(--listen tcp:127.0.0.1:0)
+ok "ingest without --listen" says 2 "give --listen" ingest "${to[@]}"
+ok "ingest without --to" says 2 "give --to" ingest "${from[@]}"
+ok "ingest with two --to" says 2 "one too many" ingest "${from[@]}" "${to[@]}" "${to[@]}"
+for bad in tcp tcp: sctp:1 tcp:name:1 tcp:1:2:3 tcp:[::1]; do
+	ok "--listen $bad" says 2 "--listen" ingest --listen $bad "${to[@]}"
+done
+for bad in 0 1x none1 0K -1; do
+	ok "--flush $bad" says 2 "not none, every, a time" ingest "${from[@]}" "${to[@]}" --flush=$bad
+done
+ok "--connections 201" says 2 "too large" ingest "${from[@]}" "${to[@]}" --connections 201
+ok "--connections for datagrams" says 2 "one stream" ingest --listen udp:0 "${to[@]}" --connections 2
+ok "frames of TCP" says 2 "TCP has none" ingest "${from[@]}" "${to[@]}" --frame-lines
+ok "two kinds of frames" says 2 "exclude each other" ingest --listen udp:0 "${to[@]}" \
+	--frame-lines --datagram-length
+ok "--chunk 5000" says 2 "power of two" ingest "${from[@]}" "${to[@]}" --chunk 5000
+ok "--count without --connections" says 2 "needs --connections" ingest "${from[@]}" "${to[@]}" --count 2
+ok "--connections to a range of a file" says 2 "cannot have an offset" \
+	ingest "${from[@]}" --to "$dir/file,4096" --connections 2
+ok "ingest to what is no block device" says 2 "neither a block device nor a file" ingest "${from[@]}" "${to[@]}"
+ok "cat --stream 0" says 2 "number from 1 on" cat --stream 0 "$dir/file"
+ok "cat --list of no streams" says 3 "no streams begin" cat --list "$dir/file"
+ok "cat --stream of no streams" says 3 "no streams begin" cat --stream 2 "$dir/file"
 
 if command -v losetup >/dev/null && loop=$(losetup -f --show "$dir/file" 2>/dev/null); then
 	ok "no module" eval '[ -e /dev/io_unified ] || says 6 "modprobe io_unified" record --net lo --to "$loop"'

@@ -45,7 +45,7 @@ text() {
 	fi
 }
 
-for command in info record replay serve cat; do
+for command in info record replay serve ingest cat; do
 	if ! command -v groff >/dev/null && ! command -v mandoc >/dev/null; then
 		skip "iou-$command.1 tells of every option" "neither groff nor mandoc"
 		continue

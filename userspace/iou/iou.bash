@@ -7,7 +7,7 @@ _iou()
 	local words=
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "info record replay serve cat help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "info record replay serve ingest cat help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -17,6 +17,10 @@ _iou()
 		words="auto xsk handler" ;;
 	--io)
 		words="auto passthrough bio" ;;
+	--listen)
+		words="tcp: udp:" ;;
+	--flush)
+		words="none every 1s" ;;
 	--to | --from | --bpf | --dir | --device | --objects)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return ;;
