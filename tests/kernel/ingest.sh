@@ -1,0 +1,239 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# iou ingest: what is sent over loopback is what a device range, a partition and
+# files hold, whoever is slow, stops, or dies; on the first NVMe drive, which is
+# overwritten.
+# shellcheck disable=SC2016 # what eval runs is quoted on purpose
+set -u
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/tap.sh
+. "$here/../tap.sh"
+
+drives=(/dev/nvme?n1)
+dev=${drives[0]}
+if [ ! -b "$dev" ]; then
+	skip_all "no NVMe drive"
+fi
+command -v jq >/dev/null || skip_all "jq is not installed"
+iou=${IOU:-iou}
+sender=$here/sender
+dir=$(mktemp -d)
+mnt=$dir/mnt
+mkdir "$mnt"
+port=9000
+# shellcheck disable=SC2317 # called by the trap
+clean_up() {
+	umount -q "$mnt"
+	"$sender" partition "$dev" 1
+	rm -rf "$dir"
+}
+trap clean_up EXIT
+
+# start ARGS...: an ingest that listens, its PID in $pid
+start() {
+	: >"$dir/err"
+	port=$((port + 1))
+	"$iou" ingest --listen "${proto:-tcp}:127.0.0.1:$port" --json "$@" \
+		>"$dir/json" 2>"$dir/err" &
+	pid=$!
+	local n=0
+	until has_line "$dir/err" listening; do
+		n=$((n + 1))
+		if ! kill -0 $pid 2>/dev/null || [ $n -gt 150 ]; then
+			comment "$dir/err"
+			return 1
+		fi
+		pause 0.1
+	done
+}
+# end: waits for it; its code is in $code, its totals in $dir/totals
+end() {
+	wait $pid
+	code=$?
+	tail -n 1 "$dir/json" >"$dir/totals"
+	[ $code = 0 ] || comment "$dir/err" 20
+}
+# sends ARGS...: its words are in $dir/sent
+sends() {
+	"$sender" "${what:-send}" "$port" "$@" >"$dir/sent" 2>"$dir/sender.err" && return
+	comment "$dir/sender.err"
+	return 1
+}
+# json EXPRESSION: is it true of the totals?
+json() {
+	jq -e "$1" "$dir/totals" >/dev/null && return
+	echo "# $(<"$dir/totals")"
+	return 1
+}
+# checked ARGS...: sender check, and its words in $dir/said
+checked() {
+	"$sender" check "$@" >"$dir/said" 2>&1 && return
+	comment "$dir/said"
+	return 1
+}
+# stream WINDOW [ARGS...]: of the device, to be checked
+stream() {
+	"$iou" cat "$@" 2>"$dir/cat" | "$sender" check ${min:+--min $min} - >"$dir/said" 2>&1 && return
+	comment "$dir/cat"
+	comment "$dir/said"
+	return 1
+}
+
+# a range of the device
+dd if=/dev/urandom of="$dir/noise" bs=64K count=1 status=none
+dd if="$dir/noise" of="$dev" bs=64K seek=255 oflag=direct status=none
+dd if="$dir/noise" of="$dev" bs=64K seek=$((256 + 512)) oflag=direct status=none
+ok "device: starts" start --to "$dev,16M,32M" --force
+ok "device: 6000000 bytes in writes of any size" sends --bytes 6000000
+end
+ok "device: exit code" test "$code" = 0
+ok "device: totals" json '.ended == "eof" and .bytes == 6000016 and .received == .bytes and
+	.unread == 0 and .ends.eof == 1 and .copied_bytes == .bytes'
+ok "device: few system calls, one op for each piece" json '.ops < 40 and .syscalls < 100'
+ok "device: what was sent" stream "$dev,16M,32M"
+off=$(jq -s '.[0].data_offset' "$dir/json")
+ok "device: and by dd" eval 'dd if="$dev" bs=64K iflag=direct,skip_bytes,count_bytes skip=$off \
+	count=6000128 status=none | head -c 6000016 | checked -'
+for at in 255 768; do
+	dd if="$dev" bs=64K skip=$at count=1 iflag=direct status=none | cmp -s - "$dir/noise"
+	ok "device: nothing at $at was touched" test $? = 0
+done
+
+# more connections than at a time, each to a stream of its own, over the old one
+start --to "$dev,16M,32M" --connections 5 --count 8 --chunk 64K --flush 256K
+ok "many: 8 at once" sends --connections 8 --bytes 400000 --random --seed 100
+end
+ok "many: exit code" test "$code" = 0
+ok "many: totals" json '.ended == "count" and .ends.eof == 8 and .streams == 8 and
+	.bytes == '"$(<"$dir/sent")"' and .flushes > 8'
+bad=0
+seen=
+for i in 1 2 3 4 5 6 7 8; do
+	stream "$dev,16M,32M" --stream $i || bad=$((bad + 1))
+	read -r seed _ <"$dir/said"
+	seen+=" $seed"
+done
+ok "many: each stream is one that was sent" test $bad = 0
+ok "many: and each is there" test "$(printf '%s\n' $seen | sort -u | wc -l)" = 8
+ok "many: which one is to be said" eval '! "$iou" cat "$dev,16M,32M" 2>"$dir/err" >/dev/null &&
+	grep -q "holds 8 streams" "$dir/err"'
+ok "many: the list" eval '[ "$("$iou" cat --list "$dev,16M,32M" | jq "[.[].bytes] | add")" = "$(<"$dir/sent")" ]'
+
+# the range is full
+start --to "$dev,16M,1M"
+ok "full: the sender learns of it" sends --bytes 4000000 --closed
+end
+ok "full: exit code" test "$code" = 0
+ok "full: totals" json '.ended == "eof" and .ends.full == 1 and .bytes == 917504'
+min=917504
+ok "full: what there was room for" stream "$dev,16M,1M"
+min=
+
+# who sends, then says nothing, is safe at the next flush
+start --to "$dev,16M,32M" --ack --flush 200ms
+"$sender" send "$port" --bytes 100001 --hang --acks >"$dir/sent" 2>"$dir/sender.err" &
+silent=$!
+ok "silent: all is said to be durable" until_true 20 test -s "$dir/sent"
+comment "$dir/sender.err"
+kill -KILL $pid
+wait $pid 2>/dev/null
+kill $silent
+wait $silent 2>/dev/null
+min=100017
+ok "killed: what was durable is there" stream "$dev,16M,32M"
+min=
+ok "killed: it is said to be open" grep -q "not ended" "$dir/cat"
+
+# stopped by a signal
+signal() {
+	start --to "$dev,16M,32M"
+	"$sender" send "$port" --bytes 300000 --hang --pause 2 --max 20000 >"$dir/sent" &
+	silent=$!
+	until_true 20 test -s "$dir/sent"
+	kill -INT $pid
+	end
+	kill $silent
+	wait $silent 2>/dev/null
+	[ "$code" = 0 ]
+}
+ok "signal: exit code" signal
+ok "signal: totals" json '.ended == "signal" and .bytes == 300016 and .ends.signal == 1 and .unread == 0'
+ok "signal: what was sent" stream "$dev,16M,32M"
+
+# the peer resets: what had come is there
+start --to "$dev,16M,32M"
+ok "reset: sends" sends --bytes 500000 --reset --max 9000 --pause 1
+end
+ok "reset: totals" json '.ends.reset + .ends.eof == 1 and .ends.reset == 1 and .received == .bytes'
+min=$(jq .bytes "$dir/totals")
+ok "reset: so many bytes are there ($min)" stream "$dev,16M,32M"
+min=
+
+# datagrams, packed
+proto=udp what=datagrams
+start --to "$dev,16M,32M" --count 500
+ok "UDP: sends" sends --bytes 500 --pause 1
+end
+ok "UDP: totals" json '.ended == "count" or .ends.count == 1'
+ok "UDP: all 500" json '.datagrams == 500 and .dropped == 0 and .cut == 0'
+"$iou" cat "$dev,16M,32M" | "$sender" records - >"$dir/said"
+ok "UDP: what was sent" test "$(<"$dir/said")" = 500
+
+# faster than they are taken
+start --to "$dev,16M,32M" --duration 4s
+ok "UDP: one" sends --bytes 1
+pause 0.3
+kill -STOP $pid
+exec 9<>"/dev/udp/127.0.0.1/$port"
+exec 9>&-
+kill -CONT $pid
+end
+ok "UDP: one datagram, and none of another sender" json '.datagrams == 1 and .ends.duration == 1'
+"$sender" partition "$dev" 1 $((64 << 20)) $((128 << 20))
+
+# a partition
+proto=tcp what=send
+start --to "${dev}p1" --force --depth 2 --flush every
+ok "partition: sends" sends --bytes 700000 --max 30000
+end
+ok "partition: totals" json '.bytes == 700016 and .flushes >= 3'
+ok "partition: what was sent" stream "${dev}p1"
+"$sender" partition "$dev" 1
+
+for fs in ext4 xfs; do
+	mkfs.$fs -q $([ $fs = xfs ] && echo -f || echo -F) "$dev" && mount "$dev" "$mnt" || exit 1
+	start --to "$mnt/a"
+	ok "$fs: sends" sends --bytes 5000000
+	end
+	ok "$fs: totals" json '.bytes == 5000016 and .ends.eof == 1'
+
+	# slow, and each write waits until it is safe
+	start --to "$mnt/b" --ack --flush every
+	ok "$fs: each write is told to be safe" sends --bytes 40000 --max 3000 --each
+	end
+	ok "$fs: totals" json '.bytes == 40016 and .flushes >= 13'
+
+	start --to "$mnt/c" --connections 6 --count 6 --flush 100ms --ack
+	ok "$fs: six at once, slowly" sends --connections 6 --bytes 200000 --random --seed 7 \
+		--acks --pause 5
+	end
+	ok "$fs: totals" json '.ends.eof == 6 and .bytes == '"$(<"$dir/sent")"
+
+	# killed in the middle
+	start --to "$mnt/d" --ack --flush 200ms
+	"$sender" send "$port" --bytes 300001 --hang --acks >"$dir/sent" 2>"$dir/sender.err" &
+	silent=$!
+	ok "$fs: all is said to be durable" until_true 20 test -s "$dir/sent"
+	kill -KILL $pid
+	wait $pid 2>/dev/null
+	kill $silent
+	wait $silent 2>/dev/null
+
+	ok "$fs: unmount and mount" eval 'umount "$mnt" && mount "$dev" "$mnt"'
+	ok "$fs: what was sent, and no byte more" checked "$mnt/a" "$mnt/b" "$mnt"/c.[1-6]
+	ok "$fs: killed: what was durable is there" checked --min 300017 "$mnt/d"
+	ok "$fs: data is not overwritten" eval '"$iou" ingest --listen tcp:127.0.0.1:1 --to "$mnt/a" \
+		2>"$dir/err"; [ $? = 5 ] && grep -q "use --force" "$dir/err"'
+	umount "$mnt"
+done
+done_testing
