@@ -48,7 +48,7 @@ start() {
 }
 # end: waits for it; its code is in $code, its totals in $dir/totals
 end() {
-	wait $pid
+	wait "$pid"
 	code=$?
 	tail -n 1 "$dir/json" >"$dir/totals"
 	[ $code = 0 ] || comment "$dir/err" 20
@@ -92,8 +92,9 @@ ok "device: totals" json '.ended == "eof" and .bytes == 6000016 and .received ==
 ok "device: few system calls, one op for each piece" json '.ops < 40 and .syscalls < 100'
 ok "device: what was sent" stream "$dev,16M,32M"
 off=$(jq -s '.[0].data_offset' "$dir/json")
-ok "device: and by dd" eval 'dd if="$dev" bs=64K iflag=direct,skip_bytes,count_bytes skip=$off \
-	count=6000128 status=none | head -c 6000016 | checked -'
+dd if="$dev" bs=64K iflag=direct,skip_bytes,count_bytes skip="$off" count=6000128 status=none |
+	head -c 6000016 >"$dir/by_dd"
+ok "device: and by dd" checked "$dir/by_dd"
 for at in 255 768; do
 	dd if="$dev" bs=64K skip=$at count=1 iflag=direct status=none | cmp -s - "$dir/noise"
 	ok "device: nothing at $at was touched" test $? = 0
@@ -111,10 +112,10 @@ seen=
 for i in 1 2 3 4 5 6 7 8; do
 	stream "$dev,16M,32M" --stream $i || bad=$((bad + 1))
 	read -r seed _ <"$dir/said"
-	seen+=" $seed"
+	seen+=$seed$'\n'
 done
 ok "many: each stream is one that was sent" test $bad = 0
-ok "many: and each is there" test "$(printf '%s\n' $seen | sort -u | wc -l)" = 8
+ok "many: and each is there" test "$(printf '%s' "$seen" | sort -u | wc -l)" = 8
 ok "many: which one is to be said" eval '! "$iou" cat "$dev,16M,32M" 2>"$dir/err" >/dev/null &&
 	grep -q "holds 8 streams" "$dir/err"'
 ok "many: the list" eval '[ "$("$iou" cat --list "$dev,16M,32M" | jq "[.[].bytes] | add")" = "$(<"$dir/sent")" ]'
@@ -179,16 +180,24 @@ ok "UDP: all 500" json '.datagrams == 500 and .dropped == 0 and .cut == 0'
 "$iou" cat "$dev,16M,32M" | "$sender" records - >"$dir/said"
 ok "UDP: what was sent" test "$(<"$dir/said")" = 500
 
-# faster than they are taken
-start --to "$dev,16M,32M" --duration 4s
-ok "UDP: one" sends --bytes 1
-pause 0.3
+# faster than they are taken: each is there or counted, and nothing of anybody else
+start --to "$dev,16M,32M" --duration 6s --frame-lines
+"$sender" datagrams "$port" --bytes 3000 --wait 2000 --random >"$dir/sent" &
+pause 1
+ok "UDP: another sender is told that nobody listens" eval '! sends --bytes 2 --pause 100 2>/dev/null'
 kill -STOP $pid
-exec 9<>"/dev/udp/127.0.0.1/$port"
-exec 9>&-
+wait $!
 kill -CONT $pid
 end
-ok "UDP: one datagram, and none of another sender" json '.datagrams == 1 and .ends.duration == 1'
+ok "UDP: what was dropped is counted" json '.dropped > 0 and .datagrams > 100 and
+	.datagrams + .dropped == 3000 and .ends.duration == 1'
+start --to "$dev,16M,32M" --count 400 --frame-lines --flush every
+ok "UDP: lines" sends --bytes 400 --random --pause 1
+end
+"$iou" cat "$dev,16M,32M" >"$dir/lines"
+ok "UDP: each datagram is a line" eval '"$sender" lines "$dir/lines" >"$dir/said" 2>&1 &&
+	[ "$(<"$dir/said")" = 400 ]'
+
 "$sender" partition "$dev" 1 $((64 << 20)) $((128 << 20))
 
 # a partition
@@ -201,7 +210,9 @@ ok "partition: what was sent" stream "${dev}p1"
 "$sender" partition "$dev" 1
 
 for fs in ext4 xfs; do
-	mkfs.$fs -q $([ $fs = xfs ] && echo -f || echo -F) "$dev" && mount "$dev" "$mnt" || exit 1
+	force=-F
+	[ $fs = ext4 ] || force=-f
+	mkfs.$fs -q $force "$dev" && mount "$dev" "$mnt" || exit 1
 	start --to "$mnt/a"
 	ok "$fs: sends" sends --bytes 5000000
 	end

@@ -41,6 +41,7 @@ static struct {
 	u64 seed;
 	u64 max; /* bytes of a write */
 	unsigned int pause_ms; /* between writes */
+	unsigned int wait_ms; /* behind the first datagram */
 	unsigned int connections;
 	bool random; /* lengths */
 	bool acks; /* read them, and wait for the last */
@@ -279,6 +280,8 @@ static int do_datagrams(const char *port)
 			die("send");
 		if (o.pause_ms)
 			usleep(o.pause_ms * 1000);
+		if (!n && o.wait_ms)
+			usleep(o.wait_ms * 1000);
 	}
 	printf("%u\n", n);
 	return 0;
@@ -398,6 +401,7 @@ static const struct option options[] = {
 	{ "seed", required_argument, NULL, 's' },
 	{ "max", required_argument, NULL, 'm' },
 	{ "pause", required_argument, NULL, 'p' },
+	{ "wait", required_argument, NULL, 'w' },
 	{ "connections", required_argument, NULL, 'c' },
 	{ "random", no_argument, NULL, 'r' },
 	{ "acks", no_argument, NULL, 'a' },
@@ -423,6 +427,9 @@ static void take(int c)
 		break;
 	case 'p':
 		o.pause_ms = (unsigned int)atoi(optarg);
+		break;
+	case 'w':
+		o.wait_ms = (unsigned int)atoi(optarg);
 		break;
 	case 'c':
 		o.connections = (unsigned int)atoi(optarg);
