@@ -32,6 +32,7 @@ trap clean_up EXIT
 # start ARGS...: an ingest that listens, its PID in $pid
 start() {
 	: >"$dir/err"
+	: >"$dir/sent"
 	port=$((port + 1))
 	"$iou" ingest --listen "${proto:-tcp}:127.0.0.1:$port" --json "$@" \
 		>"$dir/json" 2>"$dir/err" &

@@ -343,7 +343,8 @@ static int check_records(const char *name)
 	if (!f)
 		die(name);
 	while (fread(&len, 1, 4, f) == 4) {
-		if (len < 4 || len > DATAGRAM || fread(got, 1, len, f) != len) {
+		if (len < 4 || len >= DATAGRAM + 4 ||
+		    fread(got, 1, len, f) != len) {
 			fprintf(stderr, "sender: record %u: length %u\n", count,
 				len);
 			return 1;

@@ -359,7 +359,7 @@ void sink_try(struct ingest *r, struct sink *s)
 	unsigned int i = 0;
 	struct conn *c;
 
-	if (!s || !s->wanted || s->busy)
+	if (!s || !s->open || !s->wanted || s->busy)
 		return;
 	if (s->failed) {
 		close_failed(r, s);
