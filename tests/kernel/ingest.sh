@@ -24,6 +24,7 @@ port=9000
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
 	umount -q "$mnt"
+	rmdir /sys/kernel/config/nullb/nullb_ingest 2>/dev/null
 	"$sender" partition "$dev" 1
 	rm -rf "$dir"
 }
@@ -34,7 +35,7 @@ start() {
 	: >"$dir/err"
 	: >"$dir/sent"
 	port=$((port + 1))
-	"$iou" ingest --listen "${proto:-tcp}:127.0.0.1:$port" --json "$@" \
+	"$iou" ingest --listen "${proto:-tcp}:${address-127.0.0.1:}$port" --json "$@" \
 		>"$dir/json" 2>"$dir/err" &
 	pid=$!
 	local n=0
@@ -131,6 +132,40 @@ min=917504
 ok "full: what there was room for" stream "$dev,16M,1M"
 min=
 
+# of each stream so much, which is no multiple of anything
+start --to "$dev,16M,32M" --size 1000001
+ok "size: sends" sends --bytes 4000000 --closed
+end
+ok "size: totals" json '.ends.size == 1 and .bytes == 1000001'
+min=1000001
+ok "size: the first of it" stream "$dev,16M,32M"
+min=
+
+# a device that fails in the middle: what was safe is, the rest is not called so
+bad=/dev/nullb_ingest
+knob=/sys/kernel/config/nullb/nullb_ingest
+modprobe -q configfs || : # or it is built in
+mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+modprobe null_blk nr_devices=0
+mkdir "$knob"
+for pair in size=32 blocksize=512 memory_backed=1 queue_mode=2 badblocks=+20480-24575 power=1; do
+	echo "${pair#*=}" >"$knob/${pair%%=*}"
+done
+# by name on newer kernels, by number on older ones
+[ -e /sys/block/nullb_ingest ] || bad=/dev/nullb$(<"$knob/index")
+until_true 5 test -b "$bad"
+start --to "$bad,4M,16M" --ack --flush 256K
+ok "error: the sender learns of it" sends --bytes 20000000 --closed
+end
+ok "error: exit code 1, and why" eval '[ "$code" = 1 ] && grep -q "bytes are safe" "$dir/err"'
+ok "error: totals" json '.ended == "error" and .ends.error == 1 and .bytes > 3000000 and
+	.bytes < 6160384 and .received >= .bytes'
+min=$(jq .bytes "$dir/totals")
+ok "error: what was said to be safe is there ($min)" stream "$bad,4M,16M"
+min=
+echo 0 >"$knob/power"
+rmdir "$knob"
+
 # who sends, then says nothing, is safe at the next flush
 start --to "$dev,16M,32M" --ack --flush 200ms
 "$sender" send "$port" --bytes 100001 --hang --acks >"$dir/sent" 2>"$dir/sender.err" &
@@ -203,7 +238,9 @@ ok "UDP: each datagram is a line" eval '"$sender" lines "$dir/lines" >"$dir/said
 
 # a partition
 proto=tcp what=send
+address=
 start --to "${dev}p1" --force --depth 2 --flush every
+address=127.0.0.1:
 ok "partition: sends" sends --bytes 700000 --max 30000
 end
 ok "partition: totals" json '.bytes == 700016 and .flushes >= 3'
