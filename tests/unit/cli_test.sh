@@ -148,8 +148,8 @@ from=(--listen tcp:127.0.0.1:0)
 ok "ingest without --listen" says 2 "give --listen" ingest "${to[@]}"
 ok "ingest without --to" says 2 "give --to" ingest "${from[@]}"
 ok "ingest with two --to" says 2 "one too many" ingest "${from[@]}" "${to[@]}" "${to[@]}"
-for bad in tcp tcp: sctp:1 tcp:name:1 tcp:1:2:3 tcp:[::1]; do
-	ok "--listen $bad" says 2 "--listen" ingest --listen $bad "${to[@]}"
+for bad in tcp tcp: sctp:1 tcp:name:1 tcp:1:2:3 'tcp:[::1]'; do
+	ok "--listen $bad" says 2 "--listen" ingest --listen "$bad" "${to[@]}"
 done
 for bad in 0 1x none1 0K -1; do
 	ok "--flush $bad" says 2 "not none, every, a time" ingest "${from[@]}" "${to[@]}" --flush=$bad

@@ -312,6 +312,50 @@ static void test_bad_tables(void)
 		77, 8, -EIO);
 }
 
+/* What a stream that ended did not need, others get, behind what they have. */
+static void test_release(void)
+{
+	uint64_t off[4], room;
+
+	table_init(&a, 8 << 20, 64 << 10);
+	a.head.nr_streams = 2;
+	table_place(&a, 0, 0, true, &off[0], &room);
+	table_place(&a, 0, 64 << 10, true, &off[1], &room);
+	table_place(&a, 1, 0, true, &off[2], &room);
+	table_place(&a, 0, 128 << 10, true, &off[3], &room);
+	ok(a.head.nr_extents == 4, "four extents");
+	a.stream[0].length = 1000;
+	table_release(&a, 0);
+	ok(a.head.nr_extents == 3, "the last one goes, and leaves a gap");
+	ok(table_place(&a, 1, 64 << 10, true, &room, &room) &&
+		   a.owner[1] == TABLE_FREE && a.owner[3] == 1,
+	   "who has a later one does not get the gap");
+	a.head.nr_streams = 3;
+	ok(table_place(&a, 2, 0, true, &off[3], &room) && off[3] == off[1],
+	   "who has none does");
+	ok(table_place(&a, 0, 0, false, &off[3], &room) && off[3] == off[0] &&
+		   table_place(&a, 1, 0, false, &off[3], &room) &&
+		   off[3] == off[2],
+	   "and all find theirs again");
+	a.stream[1].length = 1 << 10;
+	table_release(&a, 1);
+	a.stream[2].length = 0;
+	table_release(&a, 2);
+	write_table(&a);
+	ok(a.head.nr_extents == 3 && a.owner[1] == TABLE_FREE &&
+		   !table_decode(&b, medium + a.copy * TABLE_COPY, TABLE_COPY),
+	   "a table with a gap is read");
+	ok(table_room(&a), "there is room");
+	a.head.nr_streams = TABLE_STREAMS;
+	ok(!table_room(&a), "not for more streams than there can be");
+	table_init(&a, TABLE_DATA + (64 << 10), 64 << 10);
+	a.head.nr_streams = 1;
+	table_place(&a, 0, 0, true, &off[0], &room);
+	ok(!table_room(&a), "nor in a range that is full");
+	table_release(&a, 0);
+	ok(table_room(&a), "but for what was given back");
+}
+
 /* Streams that grow in turns: no byte of one is another's. */
 static void test_extents(void)
 {
@@ -366,6 +410,7 @@ int main(void)
 	test_hole();
 	test_table();
 	test_bad_tables();
+	test_release();
 	test_extents();
 	return tap_done();
 }

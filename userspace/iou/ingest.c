@@ -210,20 +210,6 @@ static struct conn *free_conn(struct ingest *r)
 	return NULL;
 }
 
-/* Has the device room for one more? */
-static bool table_has_room(struct ingest *r)
-{
-	uint64_t off, room;
-	const struct table_head *h = &r->table.head;
-
-	if (r->o->file)
-		return true;
-	off = h->data_off + h->nr_extents * h->extent_size;
-	room = off < h->range_len ? h->range_len - off : 0;
-	return room && h->nr_streams < TABLE_STREAMS &&
-	       h->nr_extents < TABLE_EXTENTS;
-}
-
 void ingest_accept(struct ingest *r)
 {
 	struct io_uring_sqe *sqe;
@@ -236,7 +222,7 @@ void ingest_accept(struct ingest *r)
 			r->end = r->o->many ? STREAM_COUNT : STREAM_EOF;
 		return;
 	}
-	if (!table_has_room(r)) {
+	if (!r->o->file && !table_room(&r->table)) {
 		r->stopping = true;
 		r->end = STREAM_FULL;
 		return;

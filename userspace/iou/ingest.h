@@ -227,7 +227,7 @@ void sink_want(struct sink *s);
 void sink_try(struct ingest *r, struct sink *s);
 void sink_flushed(struct ingest *r, struct sink *s, enum tag tag,
 		  const struct iou_result *res);
-/* Cuts a file to what is in it, tells the table of the end. */
+/* Cuts a file to what is in it; takes back extents that were not used. */
 void sink_put(struct ingest *r, struct conn *c);
 void sink_close(struct ingest *r);
 

@@ -299,6 +299,8 @@ void sink_put(struct ingest *r, struct conn *c)
 {
 	if (r->o->file)
 		close_file(r, c->sink, c->track.complete, c);
+	else
+		table_release(&r->table, c->stream);
 }
 
 void sink_close(struct ingest *r)

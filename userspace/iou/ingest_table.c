@@ -138,7 +138,7 @@ int table_decode(struct table *t, const void *buf, size_t len)
 	p += h->nr_streams * sizeof(t->stream[0]);
 	memcpy(t->owner, p, h->nr_extents * sizeof(t->owner[0]));
 	for (i = 0; i < h->nr_extents; i++)
-		if (t->owner[i] >= h->nr_streams)
+		if (t->owner[i] >= h->nr_streams && t->owner[i] != TABLE_FREE)
 			return -EIO;
 	return 0;
 }
@@ -185,21 +185,62 @@ bool table_place(struct table *t, unsigned int s, uint64_t pos, bool grow,
 {
 	struct table_head *h = &t->head;
 	uint64_t n = pos / h->extent_size, in = pos % h->extent_size;
-	unsigned int e;
+	unsigned int e, next = h->nr_extents;
 
-	for (e = 0; e < h->nr_extents; e++)
-		if (t->owner[e] == s && !n--)
-			break;
+	for (e = 0; e < h->nr_extents; e++) {
+		if (t->owner[e] == s) {
+			next = h->nr_extents;
+			if (!n--)
+				break;
+		} else if (t->owner[e] == TABLE_FREE && e < next) {
+			/* behind all that it has: they are in order */
+			next = e;
+		}
+	}
 	if (e == h->nr_extents) {
 		/* streams grow by one extent at a time */
-		if (!grow || n || e == TABLE_EXTENTS || !extent_len(h, e))
+		if (!grow || n || next == TABLE_EXTENTS || !extent_len(h, next))
 			return false;
+		e = next;
 		t->owner[e] = (uint16_t)s;
-		h->nr_extents++;
+		if (e == h->nr_extents)
+			h->nr_extents++;
 	}
 	if (in >= extent_len(h, e))
 		return false;
 	*off = h->data_off + e * h->extent_size + in;
 	*room = extent_len(h, e) - in;
 	return true;
+}
+
+void table_release(struct table *t, unsigned int s)
+{
+	struct table_head *h = &t->head;
+	uint64_t keep =
+		(t->stream[s].length + h->extent_size - 1) / h->extent_size;
+	unsigned int e;
+
+	for (e = 0; e < h->nr_extents; e++) {
+		if (t->owner[e] != s)
+			continue;
+		if (keep)
+			keep--;
+		else
+			t->owner[e] = TABLE_FREE;
+	}
+	while (h->nr_extents && t->owner[h->nr_extents - 1] == TABLE_FREE)
+		h->nr_extents--;
+}
+
+bool table_room(const struct table *t)
+{
+	const struct table_head *h = &t->head;
+	unsigned int e;
+
+	if (h->nr_streams == TABLE_STREAMS)
+		return false;
+	for (e = 0; e < h->nr_extents; e++)
+		if (t->owner[e] == TABLE_FREE)
+			return true;
+	return e < TABLE_EXTENTS && extent_len(h, e);
 }

@@ -13,6 +13,7 @@
 #define TABLE_DATA (2 * TABLE_COPY) /* where extents begin */
 #define TABLE_EXTENTS 8192u
 #define TABLE_STREAMS 512u
+#define TABLE_FREE 0xffffu /* owner of an extent that was given back */
 
 enum stream_state {
 	STREAM_OPEN = 0, /* still, or who wrote it died */
@@ -99,6 +100,12 @@ bool table_is(const void *buf, size_t len);
  */
 bool table_place(struct table *t, unsigned int s, uint64_t pos, bool grow,
 		 uint64_t *off, uint64_t *room);
+
+/* Stream @s ended: it has no more extents than its length takes. */
+void table_release(struct table *t, unsigned int s);
+
+/* Is there room for one more stream, and an extent for it? */
+bool table_room(const struct table *t);
 
 const char *stream_state_name(unsigned int state);
 
