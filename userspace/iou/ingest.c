@@ -218,8 +218,8 @@ void ingest_accept(struct ingest *r)
 		return;
 	if (r->o->count && r->streams >= r->o->count) {
 		r->stopping = true;
-		if (r->end == STREAM_OPEN)
-			r->end = r->o->many ? STREAM_COUNT : STREAM_EOF;
+		if (r->o->many)
+			r->end = STREAM_COUNT;
 		return;
 	}
 	if (!r->o->file && !table_room(&r->table)) {
@@ -237,7 +237,7 @@ void ingest_stop(struct ingest *r, enum stream_state why)
 {
 	unsigned int i;
 
-	if (r->end == STREAM_OPEN || why == STREAM_ERROR)
+	if (r->end != STREAM_ERROR)
 		r->end = why;
 	r->stopping = true;
 	if (r->accepting) {
@@ -313,8 +313,9 @@ static bool on_signal(struct ingest *r)
 
 	while (read(r->signal_fd, &info, sizeof(info)) > 0)
 		;
-	if (r->end == STREAM_SIGNAL)
+	if (r->signaled)
 		return false;
+	r->signaled = true;
 	ingest_stop(r, STREAM_SIGNAL);
 	poll_fd(r, r->signal_fd, TAG_SIGNAL);
 	return true;

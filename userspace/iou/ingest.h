@@ -160,6 +160,7 @@ struct ingest {
 	unsigned int streams; /* so far */
 	enum stream_state end;
 	bool stopping;
+	bool signaled;
 	bool failed; /* something did, and it was told */
 	uint64_t ended[STREAM_STATES];
 	uint64_t bytes; /* of streams that are over, on the medium */

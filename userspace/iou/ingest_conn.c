@@ -246,11 +246,16 @@ static void check_lost(struct conn *c)
 	uint64_t consumed;
 
 	c->unread = net_unread(c);
-	if (c->r->o->udp || c->end == STREAM_ERROR)
+	if (c->r->o->udp)
 		return;
 	consumed = net_consumed(c, &slack);
 	if (consumed <= c->received + slack)
 		return;
+	if (c->end == STREAM_ERROR) {
+		/* what a failed op had received */
+		c->received = consumed - slack;
+		return;
+	}
 	c->end = STREAM_LOST;
 	c->failed = "bytes were taken from the socket and did not arrive";
 	c->unread += consumed - c->received - slack;
@@ -339,6 +344,9 @@ void conn_close(struct conn *c)
 	if (r->o->udp)
 		c->udp.drops = net_drops(c) - u->drops_before;
 	r->ended[c->end]++;
+	/* the end of the only stream is that of all */
+	if (!r->o->many && r->end == STREAM_OPEN)
+		r->end = c->end;
 	r->bytes += c->track.durable;
 	r->received += c->received;
 	r->unread += c->unread;
