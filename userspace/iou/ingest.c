@@ -390,8 +390,9 @@ static uint64_t timers(struct ingest *r, uint64_t now)
 		if (r->flush_ns < next)
 			next = r->flush_ns;
 	}
-	if (o->duration_ns && r->end == STREAM_OPEN) {
-		if (now >= end)
+	if (o->duration_ns && !r->timed_out) {
+		r->timed_out = now >= end;
+		if (r->timed_out)
 			ingest_stop(r, STREAM_DURATION);
 		else if (end < next)
 			next = end;

@@ -161,6 +161,7 @@ struct ingest {
 	enum stream_state end;
 	bool stopping;
 	bool signaled;
+	bool timed_out;
 	bool failed; /* something did, and it was told */
 	uint64_t ended[STREAM_STATES];
 	uint64_t bytes; /* of streams that are over, on the medium */
