@@ -449,7 +449,7 @@ iou_prep_stream(struct io_uring_sqe *sqe, const struct iou_region *r,
 }
 
 /**
- * iou_prep_cancel() - end streams and ops that wait for a packet
+ * iou_prep_cancel() - end streams and ops that wait for a packet or their time
  * @sqe: SQE of 128 bytes
  * @r: region
  * @user_data: the descriptor's, see iou_desc_set_user_data()
