@@ -437,7 +437,9 @@ static int wait_for_more(struct player *p, enum filled filled, uint64_t now)
 	/* in batches, as long as nothing else is to be done */
 	if (filled == FILLED_FULL)
 		want = (unsigned int)(p->o->in_flight + 1) / 2;
-	if (filled == FILLED_WAIT && !p->source.direct)
+	/* a pipe was waited for already */
+	if (filled == FILLED_WAIT && !p->source.direct &&
+	    source_has_room(&p->source))
 		want = 0;
 	if (filled == FILLED_ALL)
 		want = (unsigned int)p->in_flight + p->source.reading;

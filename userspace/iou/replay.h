@@ -115,6 +115,8 @@ void source_close(struct source *s);
  */
 void source_read(struct source *s, struct iou_ring *ring, uint64_t tag,
 		 int signal_fd);
+/* Is there a chunk to be read, and something to be read into it? */
+bool source_has_room(const struct source *s);
 void source_was_read(struct source *s, unsigned int n,
 		     const struct io_unified_cqe *cqe);
 

@@ -149,11 +149,16 @@ void source_close(struct source *s)
 
 /* -------------------------------------------------------------------- read */
 
+bool source_has_room(const struct source *s)
+{
+	return !s->read_all && s->read_at - s->free_at < NR_CHUNKS;
+}
+
 static struct chunk *chunk_to_read(struct source *s)
 {
 	struct chunk *c;
 
-	if (s->read_all || s->read_at - s->free_at == NR_CHUNKS)
+	if (!source_has_room(s))
 		return NULL;
 	c = &s->chunk[s->read_at % NR_CHUNKS];
 	c->ready = false;
@@ -232,8 +237,10 @@ static bool readable(const struct source *s, int signal_fd)
 		{ .fd = signal_fd, .events = POLLIN },
 	};
 
-	return poll(fds, 2, s->parse_at == s->read_at ? 100 : 0) > 0 &&
-	       fds[0].revents;
+	/* nothing is left to be sent without it */
+	int ms = s->parse_at + !!s->current == s->read_at ? 100 : 0;
+
+	return poll(fds, 2, ms) > 0 && fds[0].revents;
 }
 
 static ssize_t read_some(const struct source *s, unsigned char *to, size_t len)
