@@ -23,7 +23,8 @@ pid=
 clean_up() {
 	[ -z "$pid" ] || kill -KILL "$pid"
 	umount -q "$mnt"
-	delpart "$raw" 7 2>/dev/null
+	sfdisk -q --delete "$raw" 2>/dev/null
+	wipefs -qa "$raw"
 	rm -rf "$dir"
 }
 trap clean_up EXIT
@@ -34,7 +35,8 @@ noise=$dir/noise
 size=$((8 << 20))
 dd if=/dev/urandom of="$noise" bs=1M count=8 status=none
 dd if="$noise" of="$raw" bs=1M seek=1 oflag=direct status=none
-addpart "$raw" 7 2048 16384 || exit 1
+echo 'start=2048, size=16384' | sfdisk -q --label dos "$raw" || exit 1
+until_true 5 test -b "${raw}p1" || exit 1
 
 mkfs.ext4 -q -Fm0 "$disk" && mkdir "$mnt" && mount "$disk" "$mnt" || exit 1
 site=$mnt/site
@@ -93,7 +95,7 @@ status() {
 }
 
 start --device "$raw,1M,8M,raw" --device "$raw,1052672,77777,odd" --device "$raw,1M,4096" \
-	--device "${raw}p7,0,8M,part" --dir "$site" --objects "$dir/manifest" \
+	--device "${raw}p1,0,8M,part" --dir "$site" --objects "$dir/manifest" \
 	--idle 2 --connections 600 --memory 32M
 ok "it serves" test -n "$port"
 
