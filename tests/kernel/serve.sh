@@ -48,6 +48,7 @@ cp "$site/.hidden" "$mnt/other/secret"
 ln -s ../other/secret "$site/link"
 : >"$site/empty.txt"
 (cd "$site/sub" && head -c 100000 "$noise" | split -d -a 3 -b 1000 - f)
+head -c 1000 "$noise" | tee "$site/sub/c0" "$site/sub/c1" >"$site/sub/c2"
 sync
 printf '# a comment\n/manifest/video\t%s,1M,5000001\tvideo/mp4\n/manifest/file\t%s,4096,100000\n' \
 	"$raw" "$site/noise.bin" >"$dir/manifest"
@@ -128,17 +129,19 @@ ok "malformed requests" client /raw 0 $size bad 50
 ok "clients that go in the middle" client /raw 0 $size abandon 60
 ok "slow clients" client /raw 0 $size slow 2
 
-# a file that becomes another
-head -c 4321 "$noise" >"$site/sub/f000"
-sync
-ok "a file that was changed" client /sub/f000 0 4321 get
+# files that become others
+for i in 0 1 2; do
+	ok "a file, $i" client /sub/c$i 0 1000 get
+done
+head -c 4321 "$noise" >"$site/sub/c0"
 head -c 2222 "$noise" >"$mnt/new"
-mv "$mnt/new" "$site/sub/f002"
+mv "$mnt/new" "$site/sub/c1"
+: >"$site/sub/c2"
 sync
-ok "a file that another has replaced" client /sub/f002 0 2222 get
-: >"$site/sub/f001"
-ok "a file that was emptied" test "$(status /sub/f001)" = 200
-ok "what the clients are told is all right" stop
+ok "a file that was changed" client /sub/c0 0 4321 get
+ok "a file that another has replaced" client /sub/c1 0 2222 get
+ok "a file that was emptied" eval '[ "$(status /sub/c2)" = 200 ] && has_line "$dir/head" "Content-Length: 0"'
+ok "it stops when it is told" stop
 ok "totals" json '.exit_code == 0 and .pieces.combined > 0 and .pieces.split > 0 and
 	.connections > 560 and .ended.refused == 0 and .ended.timed_out >= 3 and
 	.status["5xx"] == 4'
@@ -182,6 +185,7 @@ ok "more than the drive has" refuse 2 "are not all there" --device "$raw,1M,100G
 ok "an offset within a block" refuse 2 "block size" --device "$raw,100,4096"
 ok "two of one name" refuse 2 "two objects" --device "$raw,0,4096" --device "$raw,4096,4096"
 ok "more connections than sockets" refuse 2 "room for" --device "$raw,0,4096" --connections 65536
-ok "a program that is none" refuse 1 "" --device "$raw,0,4096" --bpf "$noise"
+ok "a program that is none" refuse 2 "cannot open BPF object" --device "$raw,0,4096" \
+	--bpf "$noise"
 
 done_testing

@@ -80,7 +80,7 @@ static __always_inline int mask_packet(struct xdp_md *ctx, __u64 k, __u32 len)
 {
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
-	__u32 i;
+	__u32 i, n;
 
 	if (len > MASK_DIRECT)
 		return IOU_FAIL;
@@ -91,8 +91,9 @@ static __always_inline int mask_packet(struct xdp_md *ctx, __u64 k, __u32 len)
 			break;
 		*word ^= k;
 	}
-	for (; i < MASK_DIRECT; i++) {
-		__u8 *byte = data + i;
+	/* a file may end within a word; what has no end the verifier gives up */
+	for (n = 0; n < MASK_WORD; n++) {
+		__u8 *byte = data + i + n;
 
 		if ((void *)(byte + 1) > end)
 			break;
