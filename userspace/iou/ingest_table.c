@@ -192,7 +192,7 @@ bool table_place(struct table *t, unsigned int s, uint64_t pos, bool grow,
 			next = h->nr_extents;
 			if (!n--)
 				break;
-		} else if (t->owner[e] == TABLE_FREE && e < next) {
+		} else if (e < next && t->owner[e] == TABLE_FREE) {
 			/* behind all that it has: they are in order */
 			next = e;
 		}
