@@ -262,7 +262,7 @@ static int begin(struct ingest *r, struct conn *c)
 		return 0;
 	conn_fill(c);
 	if (!c->in_flight)
-		conn_settle(c);
+		conn_finish(c);
 	sink_try(r, c->sink);
 	return 0;
 }

@@ -244,7 +244,7 @@ void conn_pause(struct conn *c);
 void conn_close(struct conn *c);
 void conn_write(struct conn *c, unsigned int n);
 bool conn_plan(struct conn *c);
-void conn_settle(struct conn *c);
+void conn_finish(struct conn *c);
 void conn_fail(struct conn *c, const char *what, const struct iou_result *res);
 uint64_t conn_addr(const struct conn *c, unsigned int n);
 

@@ -236,7 +236,7 @@ void conn_stop(struct conn *c, enum stream_state why)
 	c->state = CONN_STOPPING;
 	call_back(c);
 	if (!c->in_flight)
-		conn_settle(c);
+		conn_finish(c);
 }
 
 /* Bytes that were taken from the socket and are not ours are a failure. */
@@ -300,7 +300,7 @@ static bool recover(struct conn *c)
 }
 
 /* Nothing is under way: what is there, and how does it go on? */
-void conn_settle(struct conn *c)
+void conn_finish(struct conn *c)
 {
 	struct piece *p;
 	bool hole;
@@ -484,7 +484,7 @@ void conn_cqe(struct conn *c, enum tag tag, unsigned int slot,
 	if (c->end != STREAM_OPEN && c->end != STREAM_EOF)
 		conn_stop(c, c->end);
 	if (!c->in_flight)
-		conn_settle(c);
+		conn_finish(c);
 	else
 		conn_fill(c);
 	sink_try(c->r, c->sink);
