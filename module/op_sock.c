@@ -130,6 +130,20 @@ static int iou_op_post_send(struct iou_waiter *w, u16 *reason)
 	return iou_sock_post_send(&container_of(w, struct iou_op, waiter)->stx);
 }
 
+/*
+ * The last stage may take as long as the peer likes. Storage and program have done
+ * theirs: who detaches them does not have to wait for it.
+ */
+static void iou_op_let_go(struct iou_op *op)
+{
+	if (op->prog)
+		iou_att_put(&op->prog->att);
+	op->prog = NULL;
+	if (op->st)
+		iou_att_put(&op->st->att);
+	op->st = NULL;
+}
+
 void iou_op_send_sock(struct iou_op *op)
 {
 	u16 reason = IO_UNIFIED_REASON_NONE;
@@ -148,6 +162,7 @@ void iou_op_send_sock(struct iou_op *op)
 	tx->len = op->len;
 	tx->over = iou_op_stx_over;
 	tx->free = iou_op_stx_free;
+	iou_op_let_go(op);
 	iou_op_init_waiter(op);
 	op->waiter.take = iou_op_take_send;
 	op->waiter.canceled = iou_op_send_canceled;

@@ -651,6 +651,52 @@ static void serve(void)
 	bpf_object__close(obj);
 }
 
+/* What was read is on its way: the drive is not needed any more. */
+static void drive_goes(void)
+{
+	enum { LEN = 49152, N = 8 };
+	struct io_unified_desc d;
+	struct t_peer peer;
+	struct t_disk disk;
+	struct t_res res;
+	int i, st;
+	u8 *want;
+	u64 from;
+
+	set_up(SOCK_STREAM);
+	sndbuf(c.end, 64 << 10);
+	rcvbuf(c.peer, 32 << 10);
+	t_disk_nvme(&disk, 512, 0);
+	st = t_attach_storage(&r, disk.path, 0);
+	want = aligned_alloc(4096, LEN);
+	t_stream_fill(want, LEN, 0);
+	t_disk_write(&disk, want, LEN, 1 << 20);
+	for (i = 0; i < N; i++) {
+		d = t_send_op(sock, i, r.reg.data_off + (u64)i * SLOT, LEN);
+		d.ops |= IO_UNIFIED_OP_NVME;
+		d.flags |= IO_UNIFIED_F_READ;
+		d.storage = st;
+		d.dev_offset = 1 << 20;
+		t_queue(&r, &d);
+	}
+	t_submit(&r);
+	t_sleep_ms(200);
+	from = t_now_ms();
+	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_STORAGE, st), 0);
+	CHECK(t_now_ms() - from < 1000, "it waited for the peer");
+	/* All of it comes: the same bytes, one time after the other. */
+	for (i = 0; i < N; i++) {
+		t_peer_read(&peer, c.peer, LEN, LEN, 0);
+		t_peer_join(&peer);
+		CHECK_EQ(peer.done, LEN);
+	}
+	for (i = 0; i < N; i++) {
+		res = reap();
+		CHECK_EQ(res.res, LEN, "reason %u", res.reason);
+	}
+	tear_down();
+}
+
 static void configure(struct bpf_object *obj, struct ops_config config)
 {
 	u32 zero = 0;
@@ -946,6 +992,7 @@ static const struct t_case cases[] = {
 	{ "the application uses it too", application },
 	{ "from storage to the peer", serve },
 	{ "from storage to the peer, DEFER_TASKRUN", serve, 0, &deferred },
+	{ "the drive goes", drive_goes },
 	{ "from the peer to storage", ingest },
 	{ "programs", programs },
 	{ "from an SQ", from_rings },

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #include "sock.h"
@@ -237,7 +238,7 @@ static void *reader(void *arg)
 	ssize_t n;
 
 	while (p->done < p->total) {
-		n = recv(p->fd, buf, p->piece, 0);
+		n = recv(p->fd, buf, MIN(p->piece, p->total - p->done), 0);
 		if (n <= 0) {
 			p->error = n ? errno : 0;
 			break;
