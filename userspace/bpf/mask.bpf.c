@@ -19,87 +19,107 @@
 
 const volatile __u64 key = 0;
 
+/* For the turns of a loop. They change nothing here, or the verifier looks at each. */
 struct mask {
 	struct xdp_md *ctx;
 	__u64 key;
-	__u64 left; /* bytes behind the steps that were done */
+	__u32 tail; /* where the bytes behind the last step begin */
 };
 
-/* One byte more of the object: the key's next is the lowest. */
+/* The key for what begins @bytes further on. */
 static __always_inline __u64 turn(__u64 k, __u32 bytes)
 {
 	bytes %= MASK_WORD;
 	return bytes ? k >> (8 * bytes) | k << (64 - 8 * bytes) : k;
 }
 
-static long mask_step(__u32 i, void *arg)
+static __always_inline void mask_words(__u64 *word, __u64 k)
 {
-	struct mask *m = arg;
-	__u64 *word = (void *)io_unified_slice(m->ctx, (__u64)i * MASK_STEP,
-					       MASK_STEP);
 	int n;
 
-	if (!word)
-		return 1;
 	for (n = 0; n < MASK_STEP / MASK_WORD; n++)
-		word[n] ^= m->key;
-	m->left -= MASK_STEP;
+		word[n] ^= k;
+}
+
+static long slice_step(__u32 i, void *arg)
+{
+	struct mask *m = arg;
+	__u8 *p = io_unified_slice(m->ctx, (__u64)i * MASK_STEP, MASK_STEP);
+
+	if (!p)
+		return 1;
+	mask_words((__u64 *)p, m->key);
 	return 0;
 }
 
 /* A file may end anywhere. */
-static long mask_byte(__u32 i, void *arg)
+static long slice_byte(__u32 i, void *arg)
 {
 	struct mask *m = arg;
-	__u8 *byte = io_unified_slice(m->ctx, m->left + i, 1);
+	__u8 *p = io_unified_slice(m->ctx, (__u64)m->tail + i, 1);
 
-	if (!byte)
+	if (!p)
 		return 1;
-	*byte ^= (__u8)m->key;
-	m->key = turn(m->key, 1);
+	*p ^= (__u8)turn(m->key, i);
 	return 0;
 }
 
-static __always_inline int mask_slices(struct xdp_md *ctx, __u64 k, __u32 len)
+static long packet_step(__u32 i, void *arg)
 {
-	struct mask m = { .ctx = ctx, .key = k, .left = len };
-	__u32 steps = len / MASK_STEP, tail = len % MASK_STEP;
+	struct mask *m = arg;
+	__u32 off = i * MASK_STEP;
+	void *p;
+
+	if (off > MASK_DIRECT - MASK_STEP)
+		return 1;
+	p = (void *)(long)m->ctx->data + off;
+	if (p + MASK_STEP > (void *)(long)m->ctx->data_end)
+		return 1;
+	mask_words(p, m->key);
+	return 0;
+}
+
+static long packet_byte(__u32 i, void *arg)
+{
+	struct mask *m = arg;
+	__u32 off = m->tail + i;
+	__u8 *p;
+
+	if (off >= MASK_DIRECT)
+		return 1;
+	p = (void *)(long)m->ctx->data + off;
+	if ((void *)(p + 1) > (void *)(long)m->ctx->data_end)
+		return 1;
+	*p ^= (__u8)turn(m->key, i);
+	return 0;
+}
+
+/*
+ * Each loop has one turn more than there is to do, and that one ends it: so the number
+ * of turns tells whether all were done. A step is a multiple of the key, which goes on
+ * behind the last as it began.
+ */
+static __always_inline int mask_slices(struct mask *m, __u32 len)
+{
+	__u32 steps = len / MASK_STEP;
 
 	if (len > MASK_MAX)
 		return IOU_FAIL;
-	bpf_loop(steps, mask_step, &m, 0);
-	if (m.left != tail)
+	if (bpf_loop(steps + 1, slice_step, m, 0) != steps + 1)
 		return IOU_FAIL;
-	/* steps are multiples of the key: it goes on where it began */
-	m.left = len - tail;
-	bpf_loop(tail, mask_byte, &m, 0);
+	bpf_loop(MASK_STEP, slice_byte, m, 0);
 	return IOU_KEEP;
 }
 
-static __always_inline int mask_packet(struct xdp_md *ctx, __u64 k, __u32 len)
+static __always_inline int mask_packet(struct mask *m, __u32 len)
 {
-	void *data = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
-	__u32 i, n;
+	__u32 steps = len / MASK_STEP;
 
 	if (len > MASK_DIRECT)
 		return IOU_FAIL;
-	for (i = 0; i < MASK_DIRECT; i += MASK_WORD) {
-		__u64 *word = data + i;
-
-		if ((void *)(word + 1) > end)
-			break;
-		*word ^= k;
-	}
-	/* a file may end within a word; what has no end the verifier gives up */
-	for (n = 0; n < MASK_WORD; n++) {
-		__u8 *byte = data + i + n;
-
-		if ((void *)(byte + 1) > end)
-			break;
-		*byte ^= (__u8)k;
-		k = turn(k, 1);
-	}
+	if (bpf_loop(steps + 1, packet_step, m, 0) != steps + 1)
+		return IOU_FAIL;
+	bpf_loop(MASK_STEP, packet_byte, m, 0);
 	return IOU_KEEP;
 }
 
@@ -107,14 +127,17 @@ SEC("xdp")
 int mask(struct xdp_md *ctx)
 {
 	struct io_unified_bpf_ctl *ctl = iou_ctl(ctx);
-	__u64 k;
+	struct mask m = { .ctx = ctx };
+	__u32 len;
 
 	if (!ctl)
 		return IOU_FAIL;
-	k = turn(key, (__u32)ctl->cookie);
+	len = ctl->len;
+	m.key = turn(key, (__u32)ctl->cookie);
+	m.tail = len - len % MASK_STEP;
 	if (iou_has_kfuncs())
-		return mask_slices(ctx, k, ctl->len);
-	return mask_packet(ctx, k, ctl->len);
+		return mask_slices(&m, len);
+	return mask_packet(&m, len);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
