@@ -80,10 +80,10 @@ static void fields(void)
 	REFUSE(EINVAL, RESERVED, d->arg = 1ull << 63);
 	for (i = 0; i < 32; i++) {
 		/*
-		 * Those that are known; LINK, STREAM, CANCEL are an SQ's, SOCKET
-		 * and WAITALL have no meaning here.
+		 * Those that are known; LINK, STREAM, CANCEL are an SQ's, SOCKET,
+		 * WAITALL and TIMED have no meaning here.
 		 */
-		if (i <= 9 || i == 13 || i == 14)
+		if (i <= 9 || (i >= 13 && i <= 15))
 			continue;
 		REFUSE(EINVAL, FLAGS, d->flags |= 1u << i);
 	}

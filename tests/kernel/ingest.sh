@@ -81,7 +81,8 @@ stream() {
 	return 1
 }
 
-# a range of the device
+# a range of the device; what others left at its start would have to be forced
+dd if=/dev/zero of="$dev" bs=1M count=1 oflag=direct status=none
 dd if=/dev/urandom of="$dir/noise" bs=64K count=1 status=none
 dd if="$dir/noise" of="$dev" bs=64K seek=255 oflag=direct status=none
 dd if="$dir/noise" of="$dev" bs=64K seek=$((256 + 512)) oflag=direct status=none

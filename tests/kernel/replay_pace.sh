@@ -54,7 +54,7 @@ recorded() {
 }
 
 # The capture has a packet a second.
-plays --from "$dir/sent.pcap" --speed 1000
+plays --from "$sent" --speed 1000
 ok "--speed: exit code" test "$played" = 0
 ok "--speed: takes its time" played '.elapsed >= 0.999 and .elapsed < 10'
 ok "--speed: all of it, and says so" played '.packets == 1000 and .sent == 1000 and
@@ -62,12 +62,12 @@ ok "--speed: all of it, and says so" played '.packets == 1000 and .sent == 1000 
 ok "--speed: a file without direct I/O is read by copy" played \
 	'.source_path != "read" or .read_copied_bytes == .read_bytes'
 ok "--speed: recorded" json '.recorded == 1000 and .dropped.total == 0'
-ok "--speed: the same bytes in the same order" recorded "$dir/sent.pcap"
+ok "--speed: the same bytes in the same order" recorded "$sent"
 
 # From the recording, which is on the drive; edited where it lies there.
-python3 - "$dir" <<'END'
+python3 - "$dir" "$sent" <<'END'
 import struct, sys
-data = open(sys.argv[1] + "/sent.pcap", "rb").read()
+data = open(sys.argv[2], "rb").read()
 edited, nsec, at = data[:24], [], 24
 while at < len(data):
     size = struct.unpack_from("<I", data, at + 8)[0]
@@ -97,7 +97,7 @@ ok "--bpf: a recording has room for it: nothing is moved" played \
 	'.sent == 1000 and .moved_packets == 0 and .source_path == "file"'
 ok "--pps: takes its time" played '.elapsed >= 0.249 and .elapsed < 10'
 ok "--bpf: what the program made of it" recorded "$dir/edited.pcap"
-cp "$dir/sent.pcap" "$mnt/file"
+cp "$sent" "$mnt/file"
 plays --from "$mnt/file" --top --bpf "$here/bpf/ops.bpf.o:edit" --in-flight 16
 ok "--bpf: packets that lie close are moved, and counted" played \
 	'.sent == 1000 and .moved_packets > 900'
@@ -112,7 +112,7 @@ ok "a range ends in a packet" test "$played" = 4
 ok "and what is before it was sent, in its time" played \
 	'.sent > 50 and .elapsed >= 0.4 and .exit_code == 4'
 "$iou" replay --net iou-a --from - --top --json >"$dir/played" 2>"$dir/said" \
-	< <(cat "$dir/sent.pcap")
+	< <(cat "$sent")
 ok "from a pipe, and it says that it copies" eval \
 	'played ".sent == 1000 and .source_path == \"read\" and .read_copied_bytes == .read_bytes" &&
 	[[ $(<"$dir/said") == *"the CPU copies what is read"* ]]'
@@ -161,7 +161,7 @@ play --from "$dir/lengths" --top
 ok "packets that cannot be sent are counted, by reason" eval '[ $played = 0 ] &&
 	played ".packets == 3 and .sent == 1 and .not_sent.too_long == 1 and
 		.not_sent.too_short == 1"'
-ok "no such queue" refused 1 "no such queue" --from "$dir/sent.pcap" --net iou-a:77
+ok "no such queue" refused 1 "no such queue" --from "$sent" --net iou-a:77
 "$iou" replay --net iou-a --from "$mnt/file" --speed 20 --json >"$dir/played" 2>"$dir/said" &
 pid=$!
 until_true 10 has_line "$dir/said" playing
@@ -173,5 +173,5 @@ ok "the interface goes down" eval \
 	'[ $played = 1 ] && [[ $(<"$dir/said") == *"iou-a: Network is down: the interface is down"* ]]'
 ok "each packet is accounted for" played '.sent > 0 and .not_sent.failed > 100 and
 	.sent + .not_sent.total == .packets and .ended == "error"'
-ok "interface down" refused 6 "interface is down" --from "$dir/sent.pcap" --top
+ok "interface down" refused 6 "interface is down" --from "$sent" --top
 done_testing
