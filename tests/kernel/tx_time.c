@@ -35,8 +35,13 @@ static u64 now_ns(void)
 static void set_up(void)
 {
 	struct t_opt opt = { .sq_entries = 256, .cq_entries = 512 };
+	char path[128];
 
 	t_link_open(&l, t_arg ?: &veth, 1500);
+	/* What comes over a veth waits on the CPU that sent it, a timer's or a worker's. */
+	snprintf(path, sizeof(path), "/sys/class/net/%s/queues/rx-0/rps_cpus",
+		 l.rx);
+	t_write_file(path, "1");
 	t_region_open(&r, &opt);
 	net = t_attach_tx(&r, l.tx);
 	sock = t_listen(l.rx, false);
