@@ -162,6 +162,12 @@ int iou_op_start_rx(struct iou_op *op);
 void iou_op_init_waiter(struct iou_op *op);
 /* Sends it and completes. Process context or softirq. */
 void iou_op_send(struct iou_op *op);
+/*
+ * The last stage is over. @lent: whoever has the bytes still has the op's memory too,
+ * and gives it back with iou_pool_put().
+ */
+void iou_op_sent(struct iou_op *op, int error, u16 reason, bool copied,
+		 bool lent);
 
 /* op_sock.c: the same for sockets. Process context. */
 int iou_op_start_recv(struct iou_op *op);

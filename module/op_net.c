@@ -104,26 +104,32 @@ static void iou_op_tx_free(struct iou_tx *tx)
 	iou_pool_put(container_of(tx, struct iou_op, tx));
 }
 
-static void iou_op_sent(struct iou_tx *tx)
+void iou_op_sent(struct iou_op *op, int error, u16 reason, bool copied,
+		 bool lent)
+{
+	if (unlikely(lent)) {
+		/* It comes back when the pool may be gone. */
+		op->pool = NULL;
+		op->lent = true;
+	}
+	if (error) {
+		iou_op_fail(op, error, reason);
+		return;
+	}
+	op->done |= IO_UNIFIED_OP_NETWORK;
+	op->flags |= IO_UNIFIED_CQE_SENT;
+	if (copied)
+		op->flags |= IO_UNIFIED_CQE_COPIED;
+	iou_op_complete(op, 0);
+}
+
+static void iou_op_tx_over(struct iou_tx *tx)
 {
 	struct iou_op *op = container_of(tx, struct iou_op, tx);
 
 	if (unlikely(op->waits))
 		iou_waiter_del(&op->waiter);
-	if (unlikely(tx->lent)) {
-		/* It comes back when the pool may be gone. */
-		op->pool = NULL;
-		op->lent = true;
-	}
-	if (tx->error) {
-		iou_op_fail(op, tx->error, tx->reason);
-		return;
-	}
-	op->done |= IO_UNIFIED_OP_NETWORK;
-	op->flags |= IO_UNIFIED_CQE_SENT;
-	if (tx->copied)
-		op->flags |= IO_UNIFIED_CQE_COPIED;
-	iou_op_complete(op, 0);
+	iou_op_sent(op, tx->error, tx->reason, tx->copied, tx->lent);
 }
 
 static bool iou_op_take_tx(struct iou_waiter *w)
@@ -174,7 +180,7 @@ void iou_op_send(struct iou_op *op)
 	tx->addr = op->addr;
 	tx->len = op->len;
 	tx->time = op->d.flags & IO_UNIFIED_F_TIMED ? op->d.arg : 0;
-	tx->sent = iou_op_sent;
+	tx->sent = iou_op_tx_over;
 	tx->free = iou_op_tx_free;
 	if (unlikely(tx->time) || !iou_tx_send(tx))
 		iou_op_send_waiting(op);

@@ -95,20 +95,7 @@ static void iou_op_stx_over(struct iou_stx *tx)
 	struct iou_op *op = container_of(tx, struct iou_op, stx);
 
 	iou_waiter_del(&op->waiter);
-	if (unlikely(tx->lent)) {
-		/* It comes back when the pool may be gone. */
-		op->pool = NULL;
-		op->lent = true;
-	}
-	if (tx->error) {
-		iou_op_fail(op, tx->error, tx->reason);
-		return;
-	}
-	op->done |= IO_UNIFIED_OP_NETWORK;
-	op->flags |= IO_UNIFIED_CQE_SENT;
-	if (tx->copied)
-		op->flags |= IO_UNIFIED_CQE_COPIED;
-	iou_op_complete(op, 0);
+	iou_op_sent(op, tx->error, tx->reason, tx->copied, tx->lent);
 }
 
 static bool iou_op_take_send(struct iou_waiter *w)

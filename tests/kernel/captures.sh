@@ -8,11 +8,10 @@ set -u
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/tap.sh
 . "$here/../tap.sh"
-captures=${IOU_CAPTURES:-/usr/share/io_unified/captures} # or an archive of it
+# shellcheck source=tests/kernel/lib/captures.sh
+. "$here/lib/captures.sh"
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
-mtu=3490		# the largest that XDP allows on a veth
 
-[ -e "$captures" ] || skip_all "no captures in $captures"
 for need in tcpdump capinfos tshark jq; do
 	command -v $need >/dev/null || skip_all "$need is not installed"
 done
@@ -130,15 +129,7 @@ filtered() {
 	recorded "veth, filter '$1'" "$dir/expected" --filter "$1"
 }
 
-sent=$dir/sent.pcap
-if [ -f "$captures" ]; then
-	mkdir "$dir/captures"
-	tar -C "$dir/captures" -xf "$captures" || exit 1
-	captures=$dir/captures
-fi
-find "$captures" -type f \( -name '*.pcap' -o -name '*.pcapng' \) | sort >"$dir/files"
-mapfile -t files <"$dir/files"
-check "captures are merged" "$here/capmerge" $((mtu + 14)) "$sent" "$dir/manifest" "${files[@]}"
+check "captures are merged" merge_captures
 packets=$(packets_of "$sent")
 grep 'left out' "$dir/manifest" | sed 's/^[^:]*: //; s/^[0-9]* packets/packets/' |
 	sort | uniq -c | sort -rn | sed 's/^/# /'

@@ -9,10 +9,8 @@ set -u
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/tap.sh
 . "$here/../tap.sh"
-captures=${IOU_CAPTURES:-/usr/share/io_unified/captures} # or an archive of it
-mtu=3490		# the largest that XDP allows on a veth
-
-[ -e "$captures" ] || skip_all "no captures in $captures"
+# shellcheck source=tests/kernel/lib/captures.sh
+. "$here/lib/captures.sh"
 drives=(/dev/nvme?n1)
 [ -b "${drives[1]-}" ] || skip_all "no two NVMe drives"
 
@@ -79,15 +77,7 @@ all() {
 	ok "$1: the same again" told same "$1" "${drives[1]}"
 }
 
-sent=$dir/sent.pcap
-if [ -f "$captures" ]; then
-	mkdir "$dir/captures"
-	tar -C "$dir/captures" -xf "$captures" || exit 1
-	captures=$dir/captures
-fi
-find "$captures" -type f \( -name '*.pcap' -o -name '*.pcapng' \) | sort >"$dir/files"
-mapfile -t files <"$dir/files"
-ok "captures are merged" told "$here/capmerge" $((mtu + 14)) "$sent" "$dir/manifest" "${files[@]}"
+ok "captures are merged" told merge_captures
 read -r packets _ <"$dir/said"
 [ "${packets:-0}" -gt 0 ] || exit 1
 pps=${IOU_PPS:-4000}
