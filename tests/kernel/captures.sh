@@ -10,17 +10,14 @@ here=$(dirname "$(readlink -f "$0")")
 . "$here/../tap.sh"
 # shellcheck source=tests/kernel/lib/captures.sh
 . "$here/lib/captures.sh"
+# shellcheck source=tests/kernel/lib/drive.sh
+. "$here/lib/drive.sh"
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
 
 for need in tcpdump capinfos tshark jq; do
 	command -v $need >/dev/null || skip_all "$need is not installed"
 done
-drive=
-for d in /sys/block/nvme*n*; do
-	[ "$(cat "$d/queue/logical_block_size" 2>/dev/null)" != 512 ] ||
-		drive=/dev/${d##*/}
-done
-[ -b "$drive" ] || skip_all "no NVMe drive"
+drive_of 512 || skip_all "no NVMe drive with blocks of 512 bytes"
 
 dir=$(mktemp -d)
 trap 'ip link del capt0 2>/dev/null; rm -rf "$dir"' EXIT

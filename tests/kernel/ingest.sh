@@ -1,19 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # iou ingest: what is sent over loopback is what a device range, a partition and
-# files hold, whoever is slow, stops, or dies; on the first NVMe drive, which is
-# overwritten.
+# files hold, whoever is slow, stops, or dies; on the first NVMe drive with blocks of
+# 512 bytes, which is overwritten.
 # shellcheck disable=SC2016 # what eval runs is quoted on purpose
 set -u
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/tap.sh
 . "$here/../tap.sh"
 
-drives=(/dev/nvme?n1)
-dev=${drives[0]}
-if [ ! -b "$dev" ]; then
-	skip_all "no NVMe drive"
-fi
+# shellcheck source=tests/kernel/lib/drive.sh
+. "$here/lib/drive.sh"
+drive_of 512 || skip_all "no NVMe drive with blocks of 512 bytes"
+dev=$drive
 command -v jq >/dev/null || skip_all "jq is not installed"
 iou=${IOU:-iou}
 sender=$here/sender

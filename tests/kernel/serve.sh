@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # iou serve, from a drive, a partition and files, to clients of all kinds: every byte
-# is compared. Overwrites the first two NVMe drives.
+# is compared. Overwrites an NVMe drive with blocks of 512 bytes and one of 4096.
 # shellcheck disable=SC2016 # what eval runs is quoted on purpose
 set -u
 here=$(dirname "$(readlink -f "$0")")
@@ -10,12 +10,12 @@ here=$(dirname "$(readlink -f "$0")")
 
 iou=${IOU:-iou}
 bpf=${IOU_BPF:-/usr/lib/io_unified/bpf}
-drives=(/dev/nvme?n1)
-if [ ${#drives[@]} -lt 2 ]; then
-	skip_all "no two NVMe drives"
-fi
-raw=${drives[0]}
-disk=${drives[1]}
+# shellcheck source=tests/kernel/lib/drive.sh
+. "$here/lib/drive.sh"
+drive_of 4096 || skip_all "no NVMe drive with blocks of 4096 bytes"
+disk=$drive
+drive_of 512 || skip_all "no NVMe drive with blocks of 512 bytes"
+raw=$drive
 dir=$(mktemp -d)
 mnt=$dir/mnt
 pid=
