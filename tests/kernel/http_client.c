@@ -579,8 +579,12 @@ static void case_slow(int n)
 	must_end(idle);
 	conn_close(idle);
 	if (size > 4 << 20) {
+		/* what it had no room for comes again, each time twice as late */
+		struct timeval patience = { .tv_sec = 4 * PATIENCE };
 		u64 got = 0;
 
+		setsockopt(deaf->fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+			   sizeof(patience));
 		t_sleep_ms(3000);
 		/* what is in its buffers is there; then it ends, and not in full */
 		while (fill(deaf)) {
