@@ -8,30 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ingest.h"
-
-uint64_t ingest_now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec;
-}
-
-int region_failed(struct ingest *r, int err, const char *what)
-{
-	char text[640];
-
-	return complain(
-		err == -EINVAL ? IOU_EXIT_FAIL : IOU_EXIT_UNAVAILABLE, "%s: %s",
-		what, iou_region_strerror(&r->region, err, text, sizeof(text)));
-}
 
 struct io_uring_sqe *ingest_sqe(struct ingest *r)
 {
@@ -85,7 +67,7 @@ static int make_region(struct ingest *r)
 	int err = iou_region_init(&r->region, r->fd, &p);
 
 	if (err)
-		return region_failed(r, err, "no region");
+		return session_failed(&r->region, err, "no region");
 	r->region_up = true;
 	return 0;
 }
@@ -99,7 +81,7 @@ static int check_features(struct ingest *r)
 		return complain(
 			IOU_EXIT_UNAVAILABLE,
 			"the loaded module has no sockets: load the one of this release");
-	return err ? region_failed(r, err, IOU_DEVICE) : 0;
+	return err ? session_failed(&r->region, err, IOU_DEVICE) : 0;
 }
 
 static int make_conns(struct ingest *r)
@@ -115,23 +97,6 @@ static int make_conns(struct ingest *r)
 		r->conn[i].index = i;
 		r->conn[i].fd = -1;
 	}
-	return 0;
-}
-
-static int catch_signals(struct ingest *r)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (r->signal_fd < 0)
-		return complain(IOU_EXIT_FAIL, "cannot make a signalfd: %s",
-				strerror(errno));
 	return 0;
 }
 
@@ -168,7 +133,7 @@ static int set_up(struct ingest *r)
 	if (!err)
 		err = make_region(r);
 	if (!err)
-		err = catch_signals(r);
+		err = session_signals(&r->signal_fd);
 	if (!err)
 		err = net_listen(r);
 	if (!err)
@@ -413,7 +378,7 @@ static bool over(const struct ingest *r)
 static int run(struct ingest *r)
 {
 	while (!over(r)) {
-		const uint64_t now = ingest_now(CLOCK_MONOTONIC);
+		const uint64_t now = now_ns(CLOCK_MONOTONIC);
 		const uint64_t next = timers(r, now);
 		const uint64_t wait = next > now ? next - now : 0;
 		struct __kernel_timespec ts = {
@@ -447,11 +412,11 @@ static int ingest(struct ingest *r)
 {
 	int err;
 
-	r->start_ns = ingest_now(CLOCK_REALTIME);
+	r->start_ns = now_ns(CLOCK_REALTIME);
 	err = set_up(r);
 	if (err)
 		return err;
-	r->began_ns = ingest_now(CLOCK_MONOTONIC);
+	r->began_ns = now_ns(CLOCK_MONOTONIC);
 	r->told_ns = r->began_ns;
 	r->flush_ns = r->began_ns + r->o->flush_arg;
 	poll_fd(r, r->signal_fd, TAG_SIGNAL);

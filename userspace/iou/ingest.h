@@ -9,9 +9,9 @@
 #include "ingest_table.h"
 #include "ingest_track.h"
 #include "iou.h"
+#include "session.h"
 #include "window.h"
 
-#define NSEC 1000000000ull
 #define MAX_CONNECTIONS 200 /* attachments of a kind are fewer than 256 */
 #define MAX_DATAGRAM 65536u /* and a few bytes more than UDP can have */
 #define DATAGRAMS 32 /* receives of datagrams in flight */
@@ -192,11 +192,9 @@ static inline uint64_t make_tag(enum tag tag, unsigned int index,
 }
 
 /* ingest.c */
-uint64_t ingest_now(clockid_t clock);
 struct io_uring_sqe *ingest_sqe(struct ingest *r);
 /* No further connections, and those that are end by @why. */
 void ingest_stop(struct ingest *r, enum stream_state why);
-int region_failed(struct ingest *r, int err, const char *what);
 void ingest_accept(struct ingest *r);
 
 /* ingest_net.c */

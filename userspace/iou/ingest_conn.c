@@ -167,11 +167,11 @@ int conn_start(struct ingest *r, struct conn *c, int fd)
 	}
 	if (err) {
 		forget(c);
-		return region_failed(r, err, c->peer_name);
+		return session_failed(&r->region, err, c->peer_name);
 	}
 	c->attached = true;
 	track_init(&c->track, (unsigned int)r->o->depth);
-	c->began_ns = ingest_now(CLOCK_MONOTONIC);
+	c->began_ns = now_ns(CLOCK_MONOTONIC);
 	c->stream = r->streams;
 	c->udp.drops_before = r->o->udp ? net_drops(c) : 0;
 	c->sink = sink_get(r, c);

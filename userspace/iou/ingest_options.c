@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 #include "ingest.h"
+#include "option.h"
 
 static void help(FILE *f)
 {
@@ -90,24 +91,6 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static int bad_value(const char *option, const char *value, const char *want)
-{
-	return complain(IOU_EXIT_USAGE, "--%s '%s': %s", option, value, want);
-}
-
-/* A number that is not zero, by one of the parsers of units.c. */
-static int number(const char *option, const char *value,
-		  int (*parse)(const char *s, uint64_t *out), uint64_t max,
-		  const char *want, uint64_t *out)
-{
-	if (parse(value, out))
-		return bad_value(option, value, want);
-	if (!*out || *out > max)
-		return bad_value(option, value,
-				 *out ? "is too large" : "must not be zero");
-	return 0;
-}
-
 /* "m" is minutes here: sizes have a capital letter. */
 static int choose_flush(struct ingest_options *o, const char *value)
 {
@@ -131,22 +114,9 @@ static int choose_flush(struct ingest_options *o, const char *value)
 		err = parse_duration(value, &o->flush_arg);
 	}
 	if (err || !o->flush_arg || o->flush_arg > INT64_MAX)
-		return bad_value(
+		return option_bad(
 			"flush", value,
 			"is not none, every, a time such as 500ms or 2s, or a size such as 64K");
-	return 0;
-}
-
-static int choose_io(struct ingest_options *o, const char *value)
-{
-	o->storage_flags = 0;
-	if (!strcmp(value, "passthrough"))
-		o->storage_flags = IO_UNIFIED_ATTACH_PASSTHROUGH;
-	else if (!strcmp(value, "bio"))
-		o->storage_flags = IO_UNIFIED_ATTACH_BIO;
-	else if (strcmp(value, "auto"))
-		return bad_value("io", value,
-				 "is not auto, passthrough or bio");
 	return 0;
 }
 
@@ -172,14 +142,14 @@ static int take(struct ingest_options *o, int option, const char *value)
 		return net_parse(o, value);
 	case OPT_TO:
 		if (o->target.path[0])
-			return bad_value("to", value, "is one too many");
+			return option_bad("to", value, "is one too many");
 		if (window_parse(&o->target, value))
-			return bad_value("to", value,
-					 "is not PATH[,OFFSET[,SIZE]]");
+			return option_bad("to", value,
+					  "is not PATH[,OFFSET[,SIZE]]");
 		return 0;
 	case OPT_CONNECTIONS:
-		err = number("connections", value, parse_count, MAX_CONNECTIONS,
-			     count, &n);
+		err = option_number("connections", value, parse_count,
+				    MAX_CONNECTIONS, count, &n);
 		o->connections = (unsigned int)n;
 		o->many = true;
 		return err;
@@ -196,23 +166,24 @@ static int take(struct ingest_options *o, int option, const char *value)
 	case OPT_LINES:
 		return choose_framing(o, FRAMING_LINES);
 	case OPT_SIZE:
-		return number("size", value, parse_size, INT64_MAX, size,
-			      &o->size);
+		return option_number("size", value, parse_size, INT64_MAX, size,
+				     &o->size);
 	case OPT_DURATION:
-		return number("duration", value, parse_duration, INT64_MAX,
-			      "is not a time such as 500ms, 30s, 5m or 1h",
-			      &o->duration_ns);
+		return option_number(
+			"duration", value, parse_duration, INT64_MAX,
+			"is not a time such as 500ms, 30s, 5m or 1h",
+			&o->duration_ns);
 	case OPT_COUNT:
-		return number("count", value, parse_count, UINT64_MAX, count,
-			      &o->count);
+		return option_number("count", value, parse_count, UINT64_MAX,
+				     count, &o->count);
 	case OPT_IO:
-		return choose_io(o, value);
+		return option_io(value, &o->storage_flags);
 	case OPT_CHUNK:
-		return number("chunk", value, parse_size, 16u << 20, size,
-			      &o->chunk);
+		return option_number("chunk", value, parse_size, 16u << 20,
+				     size, &o->chunk);
 	case OPT_DEPTH:
-		return number("depth", value, parse_count, TRACK_MAX, count,
-			      &o->depth);
+		return option_number("depth", value, parse_count, TRACK_MAX,
+				     count, &o->depth);
 	case OPT_HUGEPAGES:
 		o->hugepages = true;
 		return 0;

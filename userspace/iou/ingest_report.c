@@ -173,7 +173,7 @@ static void complain_failed(const struct conn *c, char *text, size_t len)
 void ingest_report_stream(const struct conn *c)
 {
 	const struct ingest_options *o = c->r->o;
-	const uint64_t now = ingest_now(CLOCK_MONOTONIC);
+	const uint64_t now = now_ns(CLOCK_MONOTONIC);
 	struct json j = { 0 };
 	char text[512] = "", size[32];
 
@@ -219,7 +219,7 @@ static void print_totals(struct ingest *r)
 
 	fprintf(stderr, "end by %s\n", stream_state_name(r->end));
 	fprintf(stderr, "%4.0f s  %u streams  %s on the medium",
-		(double)(ingest_now(CLOCK_MONOTONIC) - r->began_ns) / 1e9,
+		(double)(now_ns(CLOCK_MONOTONIC) - r->began_ns) / 1e9,
 		r->streams, format_size(r->bytes, size, sizeof(size)));
 	for (unsigned int i = 0; i < STREAM_STATES; i++)
 		if (r->ended[i])
@@ -254,7 +254,7 @@ void ingest_report_totals(struct ingest *r, int code)
 	json_string(&j, "ended", stream_state_name(r->end));
 	json_u64(&j, "exit_code", (uint64_t)code);
 	json_double(&j, "elapsed",
-		    (double)(ingest_now(CLOCK_MONOTONIC) - r->began_ns) / 1e9);
+		    (double)(now_ns(CLOCK_MONOTONIC) - r->began_ns) / 1e9);
 	json_u64(&j, "streams", r->streams);
 	json_u64(&j, "bytes", r->bytes);
 	json_u64(&j, "received", r->received);

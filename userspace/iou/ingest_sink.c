@@ -34,7 +34,7 @@ static int attach(struct ingest *r, struct sink *s)
 				     s->win.offset, s->win.size, &s->at);
 
 	if (err)
-		return region_failed(r, err, s->win.path);
+		return session_failed(&r->region, err, s->win.path);
 	s->open = true;
 	s->block = s->at.block_size > 512 ? s->at.block_size : 512;
 	if (s->at.mem_align > s->block)
@@ -242,7 +242,7 @@ struct sink *sink_get(struct ingest *r, struct conn *c)
 		return r->o->many ? next_file(r, c) : &r->sink[0];
 	s = &r->table.stream[r->table.head.nr_streams++];
 	memset(s, 0, sizeof(*s));
-	s->start_ns = ingest_now(CLOCK_REALTIME);
+	s->start_ns = now_ns(CLOCK_REALTIME);
 	s->framing = r->o->framing;
 	s->protocol = r->o->udp ? IPPROTO_UDP : IPPROTO_TCP;
 	peer_bytes(&c->peer, s->peer, &s->port);
@@ -396,7 +396,7 @@ static void fill_table(struct ingest *r, const struct sink *s)
 			t->length = c->track.flushing;
 		if (c->covered) {
 			t->state = c->end;
-			t->end_ns = ingest_now(CLOCK_REALTIME);
+			t->end_ns = now_ns(CLOCK_REALTIME);
 		}
 	}
 }

@@ -16,5 +16,7 @@ int option_number(const char *option, const char *value,
 /* One more of those that may be given up to MAX_REPEATED times */
 int option_repeated(const char *option, const char *value, const char **list,
 		    unsigned int *nr);
+/* --io: how storage is attached, as IO_UNIFIED_ATTACH_* */
+int option_io(const char *value, unsigned int *flags);
 
 #endif /* IOU_OPTION_H */

@@ -128,19 +128,6 @@ static int choose_rx(struct options *o, const char *value)
 	return 0;
 }
 
-static int choose_io(struct options *o, const char *value)
-{
-	o->storage_flags = 0;
-	if (!strcmp(value, "passthrough"))
-		o->storage_flags = IO_UNIFIED_ATTACH_PASSTHROUGH;
-	else if (!strcmp(value, "bio"))
-		o->storage_flags = IO_UNIFIED_ATTACH_BIO;
-	else if (strcmp(value, "auto"))
-		return option_bad("io", value,
-				  "is not auto, passthrough or bio");
-	return 0;
-}
-
 static int take(struct options *o, int option, const char *value)
 {
 	static const char size[] = "is not a size such as 4096, 64K or 1G";
@@ -187,7 +174,7 @@ static int take(struct options *o, int option, const char *value)
 		o->net_flags |= IO_UNIFIED_ATTACH_ZEROCOPY;
 		return 0;
 	case OPT_IO:
-		return choose_io(o, value);
+		return option_io(value, &o->storage_flags);
 	case OPT_MEMORY:
 		return option_number("memory", value, parse_size, INT64_MAX,
 				     size, &o->memory);

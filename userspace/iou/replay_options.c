@@ -109,19 +109,6 @@ static int set_pace(struct replay_options *o, struct seen *seen, enum pace pace,
 	return 0;
 }
 
-static int choose_io(struct replay_options *o, const char *value)
-{
-	o->storage_flags = 0;
-	if (!strcmp(value, "passthrough"))
-		o->storage_flags = IO_UNIFIED_ATTACH_PASSTHROUGH;
-	else if (!strcmp(value, "bio"))
-		o->storage_flags = IO_UNIFIED_ATTACH_BIO;
-	else if (strcmp(value, "auto"))
-		return option_bad("io", value,
-				  "is not auto, passthrough or bio");
-	return 0;
-}
-
 static int take(struct replay_options *o, struct seen *seen, int option,
 		const char *value)
 {
@@ -156,7 +143,7 @@ static int take(struct replay_options *o, struct seen *seen, int option,
 		return option_number("in-flight", value, parse_count,
 				     MAX_IN_FLIGHT, count, &o->in_flight);
 	case OPT_IO:
-		return choose_io(o, value);
+		return option_io(value, &o->storage_flags);
 	case OPT_QUIET:
 		o->quiet = true;
 		return 0;

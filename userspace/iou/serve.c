@@ -7,36 +7,18 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "serve.h"
+#include "session.h"
 
-#define NSEC 1000000000ull
 #define RING_ENTRIES 1024
 #define CHUNK (256u << 10)
 #define CHUNK_WITHOUT_KFUNCS (32u << 10) /* a program sees less than 64 KiB */
 #define STOP_SECONDS 10
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec;
-}
-
-static int region_failed(struct serve *s, int err, const char *what)
-{
-	char text[640];
-
-	return complain(
-		err == -EINVAL ? IOU_EXIT_FAIL : IOU_EXIT_UNAVAILABLE, "%s: %s",
-		what, iou_region_strerror(&s->region, err, text, sizeof(text)));
-}
 
 /* ----------------------------------------------------------------------- ring */
 
@@ -140,7 +122,7 @@ static int make_region(struct serve *s)
 	int err = iou_region_init(&s->region, s->fd, &p);
 
 	if (err)
-		return region_failed(s, err, "no region");
+		return session_failed(&s->region, err, "no region");
 	s->region_up = true;
 	return pools_init(s);
 }
@@ -176,24 +158,7 @@ static int load_program(struct serve *s)
 	if (err)
 		return err;
 	err = iou_attach_bpf(&s->region, s->program.fd, &s->bpf);
-	return err ? region_failed(s, err, s->program.file) : 0;
-}
-
-static int catch_signals(struct serve *s)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signal_fd < 0)
-		return complain(IOU_EXIT_FAIL, "cannot make a signalfd: %s",
-				strerror(errno));
-	return 0;
+	return err ? session_failed(&s->region, err, s->program.file) : 0;
 }
 
 static int set_up(struct serve *s, struct serve_options *o)
@@ -218,7 +183,7 @@ static int set_up(struct serve *s, struct serve_options *o)
 	if (!err)
 		err = make_conns(s);
 	if (!err)
-		err = catch_signals(s);
+		err = session_signals(&s->signal_fd);
 	return err;
 }
 

@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 #include "serve.h"
+#include "option.h"
 
 #define DEFAULT_MEMORY (64u << 20)
 #define DEFAULT_CONNECTIONS 1024
@@ -81,21 +82,16 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static int bad_value(const char *option, const char *value, const char *want)
-{
-	return complain(IOU_EXIT_USAGE, "--%s '%s': %s", option, value, want);
-}
-
 /* A number within bounds, by one of the parsers of units.c. */
 static int number(const char *option, const char *value,
 		  int (*parse)(const char *s, uint64_t *out), uint64_t min,
 		  uint64_t max, const char *want, uint64_t *out)
 {
 	if (parse(value, out))
-		return bad_value(option, value, want);
+		return option_bad(option, value, want);
 	if (*out < min || *out > max)
-		return bad_value(option, value,
-				 *out < min ? "is too small" : "is too large");
+		return option_bad(option, value,
+				  *out < min ? "is too small" : "is too large");
 	return 0;
 }
 
@@ -110,16 +106,16 @@ static int parse_listen(struct serve_options *o, const char *value)
 	uint64_t n;
 
 	if (parse_count(port, &n) || n > 65535)
-		return bad_value("listen", value, want);
+		return option_bad("listen", value, want);
 	snprintf(o->port, sizeof(o->port), "%u", (unsigned int)n);
 	if (len >= 2 && value[0] == '[' && colon[-1] == ']') {
 		value++;
 		len -= 2;
 	} else if (colon && (!len || memchr(value, ':', len))) {
-		return bad_value("listen", value, want);
+		return option_bad("listen", value, want);
 	}
 	if (len >= sizeof(o->host))
-		return bad_value("listen", value, want);
+		return option_bad("listen", value, want);
 	memcpy(o->host, value, len);
 	o->host[len] = 0;
 	return 0;
@@ -129,7 +125,7 @@ static int repeated(const char *option, const char *value, const char **list,
 		    unsigned int *nr, unsigned int max)
 {
 	if (*nr == max)
-		return bad_value(option, value, "is one too many");
+		return option_bad(option, value, "is one too many");
 	list[(*nr)++] = value;
 	return 0;
 }
