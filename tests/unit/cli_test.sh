@@ -113,7 +113,7 @@ for listen in x 65536 1.2.3.4 :80 ::1:80 '[::1]' a:b; do
 	ok "--listen $listen" says 2 "is not \[ADDRESS:\]PORT" serve --listen "$listen"
 done
 ok "an address that is none" says 2 "cannot listen" serve --listen 1.2.3.999:0 --dir "$dir"
-ok "--connections 0" says 2 "is too small" serve --connections 0
+ok "--connections 0" says 2 "must not be zero" serve --connections 0
 ok "--connections 70000" says 2 "is too large" serve --connections 70000
 ok "--idle 100ms" says 2 "is too small" serve --idle 100ms
 ok "--idle x" says 2 "is not a time" serve --idle x
@@ -164,7 +164,7 @@ ok "--count without --connections" says 2 "needs --connections" ingest "${from[@
 ok "--connections to a range of a file" says 2 "cannot have an offset" \
 	ingest "${from[@]}" --to "$dir/file,4096" --connections 2
 ok "ingest to what is no block device" says 2 "neither a block device nor a file" ingest "${from[@]}" "${to[@]}"
-ok "cat --stream 0" says 2 "number from 1 on" cat --stream 0 "$dir/file"
+ok "cat --stream 0" says 2 "must not be zero" cat --stream 0 "$dir/file"
 ok "cat --list of no streams" says 3 "no streams begin" cat --list "$dir/file"
 ok "cat --stream of no streams" says 3 "no streams begin" cat --stream 2 "$dir/file"
 

@@ -2,7 +2,6 @@
 /* iou cat: exactly the bytes of a recording, or of a stream */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "ingest_cat.h"
 #include "ingest_table.h"
 #include "iou.h"
+#include "option.h"
 #include "window.h"
 
 #define CHUNK (1u << 20)
@@ -142,38 +142,39 @@ out:
 	return err;
 }
 
+static int take(void *arg, int option, const char *value)
+{
+	struct cat_options *o = arg;
+
+	if (option == 's')
+		return option_number("stream", value, parse_count, UINT64_MAX,
+				     "is not a number", &o->stream);
+	o->list = true;
+	return 0;
+}
+
 int cmd_cat(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "stream", required_argument, NULL, 's' },
 		{ "list", no_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' },
+		{ "help", no_argument, NULL, OPTION_HELP },
 		{ NULL, 0, NULL, 0 },
+	};
+	static const struct option_set set = {
+		.help = help,
+		.options = options,
+		.take = take,
+		.arguments = true,
 	};
 	struct cat_options o = { 0 };
 	struct window win;
-	int err, c;
+	bool done;
+	int err;
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			if (parse_count(optarg, &o.stream) || !o.stream)
-				return complain(
-					IOU_EXIT_USAGE,
-					"--stream '%s': is not a number from 1 on",
-					optarg);
-			break;
-		case 'l':
-			o.list = true;
-			break;
-		case 'h':
-			help(stdout);
-			return 0;
-		default:
-			return bad_option(argv, c);
-		}
-	}
+	err = option_parse(&set, &o, argc, argv, &done);
+	if (err || done)
+		return err;
 	if (optind + 1 != argc)
 		return complain(IOU_EXIT_USAGE,
 				"cat takes one device: see 'iou cat --help'");

@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "iou.h"
+#include "option.h"
 
 #define MAX_FEATURES 64
 
@@ -243,37 +243,35 @@ static void print_json(const struct io_unified_info *info,
 	json_end(&j, '}');
 }
 
+static int take(void *json, int option, const char *value)
+{
+	(void)option;
+	(void)value;
+	*(bool *)json = true;
+	return 0;
+}
+
 int cmd_info(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
+		{ "help", no_argument, NULL, OPTION_HELP },
 		{ NULL, 0, NULL, 0 },
+	};
+	static const struct option_set set = {
+		.help = help,
+		.options = options,
+		.take = take,
 	};
 	struct io_unified_info info;
 	char version[64];
 	struct utsname u;
-	bool json = false;
-	int fd, err, c;
+	bool json = false, done;
+	int fd, err;
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		switch (c) {
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			help(stdout);
-			return 0;
-		default:
-			return bad_option(argv, c);
-		}
-	}
-	if (optind < argc)
-		return complain(
-			IOU_EXIT_USAGE,
-			"info takes no argument '%s': see 'iou info --help'",
-			argv[optind]);
+	err = option_parse(&set, &json, argc, argv, &done);
+	if (err || done)
+		return err;
 	err = open_device(&fd);
 	if (err)
 		return err;

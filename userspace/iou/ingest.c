@@ -31,24 +31,12 @@ struct io_uring_sqe *ingest_sqe(struct ingest *r)
 
 static int make_ring(struct ingest *r)
 {
-	const unsigned int flags = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
-				   IORING_SETUP_SINGLE_ISSUER |
-				   IORING_SETUP_DEFER_TASKRUN |
-				   IORING_SETUP_CQSIZE;
-	struct io_uring_params p = { .flags = flags };
 	const uint64_t ops = r->o->connections * r->o->depth + DATAGRAMS;
-	int err;
-
 	/* each op may be called back while it is under way */
-	p.cq_entries = (unsigned int)(2 * ops + 64);
-	err = io_uring_queue_init_params(256, &r->ring, &p);
+	int err = session_ring(&r->ring, 256, (unsigned int)(2 * ops + 64));
+
 	if (err)
-		return complain(
-			IOU_EXIT_UNAVAILABLE, "cannot make an io_uring: %s%s",
-			strerror(-err),
-			err == -EPERM ?
-				": see sysctl kernel.io_uring_disabled" :
-				"");
+		return err;
 	r->ring_up = true;
 	return 0;
 }

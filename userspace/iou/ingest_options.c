@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* iou ingest: its options */
-#include <errno.h>
-#include <getopt.h>
-
 #include "ingest.h"
 #include "option.h"
 
@@ -66,7 +63,6 @@ enum {
 	OPT_HUGEPAGES,
 	OPT_QUIET,
 	OPT_JSON,
-	OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -87,7 +83,7 @@ static const struct option options[] = {
 	{ "hugepages", no_argument, NULL, OPT_HUGEPAGES },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -130,10 +126,11 @@ static int choose_framing(struct ingest_options *o, enum stream_framing f)
 	return 0;
 }
 
-static int take(struct ingest_options *o, int option, const char *value)
+static int take(void *arg, int option, const char *value)
 {
 	static const char size[] = "is not a size such as 4096, 64K or 1G";
 	static const char count[] = "is not a number";
+	struct ingest_options *o = arg;
 	uint64_t n = 0;
 	int err;
 
@@ -234,7 +231,12 @@ static int check(struct ingest_options *o)
 
 int ingest_parse(struct ingest_options *o, int argc, char **argv, bool *done)
 {
-	int c, err;
+	static const struct option_set set = {
+		.help = help,
+		.options = options,
+		.take = take,
+	};
+	int err;
 
 	memset(o, 0, sizeof(*o));
 	o->flush = FLUSH_TIME;
@@ -242,24 +244,8 @@ int ingest_parse(struct ingest_options *o, int argc, char **argv, bool *done)
 	o->connections = 1;
 	o->chunk = 256u << 10;
 	o->depth = 4;
-	*done = false;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (c == OPT_HELP) {
-			help(stdout);
-			*done = true;
-			return 0;
-		}
-		if (c == '?' || c == ':')
-			return bad_option(argv, c);
-		err = take(o, c, optarg);
-		if (err)
-			return err;
-	}
-	if (optind < argc)
-		return complain(
-			IOU_EXIT_USAGE,
-			"ingest takes no argument '%s': see 'iou ingest --help'",
-			argv[optind]);
+	err = option_parse(&set, o, argc, argv, done);
+	if (err || *done)
+		return err;
 	return check(o);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* iou: the command */
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 
 #include "iou.h"
@@ -43,14 +42,6 @@ int complain(enum iou_exit code, const char *fmt, ...)
 	va_end(ap);
 	fputc('\n', stderr);
 	return (int)code;
-}
-
-int bad_option(char **argv, int c)
-{
-	return complain(IOU_EXIT_USAGE, "%s '%s': see 'iou %s --help'",
-			c == ':' ? "a value is missing behind" :
-				   "there is no option",
-			argv[optind - 1], argv[0]);
 }
 
 int open_device(int *fd)

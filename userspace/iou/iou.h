@@ -28,9 +28,6 @@ int cmd_cat(int argc, char **argv);
 int complain(enum iou_exit code, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* For getopt_long() with opterr 0: @c is what it returned, '?' or ':'. */
-int bad_option(char **argv, int c);
-
 /* iou_open(), with a complaint that says what to do; @fd is set. */
 int open_device(int *fd);
 

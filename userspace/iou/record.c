@@ -82,18 +82,10 @@ static int open_targets(struct options *o)
 
 static int make_ring(struct recorder *r)
 {
-	unsigned int flags = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
-			     IORING_SETUP_SINGLE_ISSUER |
-			     IORING_SETUP_DEFER_TASKRUN;
-	int err = io_uring_queue_init(8, &r->ring, flags);
+	int err = session_ring(&r->ring, 8, 0);
 
 	if (err)
-		return complain(
-			IOU_EXIT_UNAVAILABLE, "cannot make an io_uring: %s%s",
-			strerror(-err),
-			err == -EPERM ?
-				": see sysctl kernel.io_uring_disabled" :
-				"");
+		return err;
 	r->ring_up = true;
 	return 0;
 }

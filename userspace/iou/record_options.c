@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* iou record: its options */
-#include <errno.h>
-#include <getopt.h>
-
 #include "record.h"
 
 #define DEFAULT_MEMORY (32u << 20)
@@ -73,7 +70,6 @@ enum {
 	OPT_QUIET,
 	OPT_JSON,
 	OPT_VERBOSE,
-	OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -99,7 +95,7 @@ static const struct option options[] = {
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -128,9 +124,10 @@ static int choose_rx(struct options *o, const char *value)
 	return 0;
 }
 
-static int take(struct options *o, int option, const char *value)
+static int take(void *arg, int option, const char *value)
 {
 	static const char size[] = "is not a size such as 4096, 64K or 1G";
+	struct options *o = arg;
 
 	switch (option) {
 	case OPT_NET:
@@ -238,28 +235,17 @@ static int check(struct options *o)
 
 int record_parse(struct options *o, int argc, char **argv, bool *done)
 {
-	int c, err;
+	static const struct option_set set = {
+		.help = help,
+		.options = options,
+		.take = take,
+	};
+	int err;
 
 	memset(o, 0, sizeof(*o));
 	o->frame_size = 4096;
-	*done = false;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (c == OPT_HELP) {
-			help(stdout);
-			*done = true;
-			return 0;
-		}
-		if (c == '?' || c == ':')
-			return bad_option(argv, c);
-		err = take(o, c, optarg);
-		if (err)
-			return err;
-	}
-	if (optind < argc)
-		return complain(
-			IOU_EXIT_USAGE,
-			"record takes no argument '%s': see 'iou record --help'",
-			argv[optind]);
+	err = option_parse(&set, o, argc, argv, done);
+	if (err || *done)
+		return err;
 	return check(o);
 }

@@ -78,21 +78,12 @@ static int make_region(struct player *p)
 static int load_program(struct player *p)
 {
 	const struct replay_options *o = p->o;
-	unsigned int i;
-	int err;
 
 	if (!o->bpf)
 		return 0;
 	program_verbose(o->verbose);
-	err = program_open(&p->program, o->bpf);
-	for (i = 0; i < o->nr_set && !err; i++)
-		err = program_set(&p->program, o->set[i]);
-	if (!err)
-		err = program_load(&p->program);
-	if (err)
-		return err;
-	err = iou_attach_bpf(&p->region, p->program.fd, &p->bpf);
-	return err ? session_failed(&p->region, err, p->program.file) : 0;
+	return session_program(&p->region, &p->program, o->bpf, o->set,
+			       o->nr_set, &p->bpf);
 }
 
 static int attach_net(struct player *p)

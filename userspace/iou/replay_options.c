@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* iou replay: its options */
-#include <errno.h>
-#include <getopt.h>
-
 #include "replay.h"
 
 #define MAX_IN_FLIGHT 16384
@@ -58,7 +55,6 @@ enum {
 	OPT_QUIET,
 	OPT_JSON,
 	OPT_VERBOSE,
-	OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -77,20 +73,22 @@ static const struct option options[] = {
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
 
-/* What was parsed, beside the options themselves */
-struct seen {
+/* The options, and what only check() asks for */
+struct parsed {
+	struct replay_options *o;
 	unsigned int paces;
 	bool from;
 };
 
-static int set_from(struct replay_options *o, struct seen *seen,
-		    const char *value)
+static int set_from(struct parsed *parsed, const char *value)
 {
-	seen->from = true;
+	struct replay_options *o = parsed->o;
+
+	parsed->from = true;
 	o->from_stdin = !strcmp(value, "-");
 	if (window_parse(&o->from, value))
 		return option_bad("from", value, "is not PATH[,OFFSET[,SIZE]]");
@@ -98,35 +96,36 @@ static int set_from(struct replay_options *o, struct seen *seen,
 	return 0;
 }
 
-static int set_pace(struct replay_options *o, struct seen *seen, enum pace pace,
-		    const char *option, const char *value)
+static int set_pace(struct parsed *parsed, enum pace pace, const char *option,
+		    const char *value)
 {
-	seen->paces++;
-	o->pace = pace;
-	if (value && parse_factor(value, &o->rate))
+	parsed->paces++;
+	parsed->o->pace = pace;
+	if (value && parse_factor(value, &parsed->o->rate))
 		return option_bad(option, value,
 				  "is not a number above 0, such as 2 or 0.5");
 	return 0;
 }
 
-static int take(struct replay_options *o, struct seen *seen, int option,
-		const char *value)
+static int take(void *arg, int option, const char *value)
 {
 	static const char count[] = "is not a number";
+	struct parsed *parsed = arg;
+	struct replay_options *o = parsed->o;
 
 	switch (option) {
 	case OPT_FROM:
-		return set_from(o, seen, value);
+		return set_from(parsed, value);
 	case OPT_NET:
 		return netdev_parse(&o->net, value);
 	case OPT_SPEED:
-		return set_pace(o, seen, PACE_SPEED, "speed", value);
+		return set_pace(parsed, PACE_SPEED, "speed", value);
 	case OPT_PPS:
-		return set_pace(o, seen, PACE_PPS, "pps", value);
+		return set_pace(parsed, PACE_PPS, "pps", value);
 	case OPT_MBPS:
-		return set_pace(o, seen, PACE_MBPS, "mbps", value);
+		return set_pace(parsed, PACE_MBPS, "mbps", value);
 	case OPT_TOP:
-		return set_pace(o, seen, PACE_TOP, "top", NULL);
+		return set_pace(parsed, PACE_TOP, "top", NULL);
 	case OPT_LOOP:
 		return parse_count(value, &o->loops) ?
 			       option_bad("loop", value, count) :
@@ -158,15 +157,16 @@ static int take(struct replay_options *o, struct seen *seen, int option,
 }
 
 /* What only all options together can show. */
-static int check(const struct replay_options *o, const struct seen *seen)
+static int check(const struct parsed *parsed)
 {
+	const struct replay_options *o = parsed->o;
 	const char *wrong = NULL;
 
-	if (!seen->from)
+	if (!parsed->from)
 		wrong = "replay what? give --from";
 	else if (!o->net.ifindex)
 		wrong = "replay where? give --net";
-	else if (seen->paces > 1)
+	else if (parsed->paces > 1)
 		wrong = "--speed, --pps, --mbps and --top exclude each other: give one";
 	else if (o->nr_set && !o->bpf)
 		wrong = "--set needs --bpf";
@@ -178,32 +178,21 @@ static int check(const struct replay_options *o, const struct seen *seen)
 
 int replay_parse(struct replay_options *o, int argc, char **argv, bool *done)
 {
-	struct seen seen = { 0 };
-	int c, err;
+	struct parsed parsed = { .o = o };
+	static const struct option_set set = {
+		.help = help,
+		.options = options,
+		.take = take,
+	};
+	int err;
 
 	memset(o, 0, sizeof(*o));
 	o->pace = PACE_SPEED;
 	o->rate = 1;
 	o->loops = 1;
 	o->in_flight = DEFAULT_IN_FLIGHT;
-	*done = false;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (c == OPT_HELP) {
-			help(stdout);
-			*done = true;
-			return 0;
-		}
-		if (c == '?' || c == ':')
-			return bad_option(argv, c);
-		err = take(o, &seen, c, optarg);
-		if (err)
-			return err;
-	}
-	if (optind < argc)
-		return complain(
-			IOU_EXIT_USAGE,
-			"replay takes no argument '%s': see 'iou replay --help'",
-			argv[optind]);
-	return check(o, &seen);
+	err = option_parse(&set, &parsed, argc, argv, done);
+	if (err || *done)
+		return err;
+	return check(&parsed);
 }

@@ -91,22 +91,10 @@ static int make_ring(struct serve *s)
 	unsigned int flights =
 		(unsigned int)s->o->connections * (SERVE_SLOTS + 1) +
 		RING_ENTRIES;
-	struct io_uring_params p = {
-		.flags = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
-			 IORING_SETUP_SINGLE_ISSUER |
-			 IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
-			 IORING_SETUP_CLAMP,
-		.cq_entries = flights,
-	};
-	int err = io_uring_queue_init_params(RING_ENTRIES, &s->ring, &p);
+	int err = session_ring(&s->ring, RING_ENTRIES, flights);
 
 	if (err)
-		return complain(
-			IOU_EXIT_UNAVAILABLE, "cannot make an io_uring: %s%s",
-			strerror(-err),
-			err == -EPERM ?
-				": see sysctl kernel.io_uring_disabled" :
-				"");
+		return err;
 	s->ring_up = true;
 	return 0;
 }
@@ -144,21 +132,12 @@ static int make_conns(struct serve *s)
 static int load_program(struct serve *s)
 {
 	const struct serve_options *o = s->o;
-	unsigned int i;
-	int err;
 
 	if (!o->bpf)
 		return 0;
 	program_verbose(o->verbose);
-	err = program_open(&s->program, o->bpf);
-	for (i = 0; i < o->nr_set && !err; i++)
-		err = program_set(&s->program, o->set[i]);
-	if (!err)
-		err = program_load(&s->program);
-	if (err)
-		return err;
-	err = iou_attach_bpf(&s->region, s->program.fd, &s->bpf);
-	return err ? session_failed(&s->region, err, s->program.file) : 0;
+	return session_program(&s->region, &s->program, o->bpf, o->set,
+			       o->nr_set, &s->bpf);
 }
 
 static int set_up(struct serve *s, struct serve_options *o)

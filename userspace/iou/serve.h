@@ -7,6 +7,7 @@
 
 #include "http.h"
 #include "iou.h"
+#include "option.h"
 #include "program.h"
 
 #define SERVE_PAGE 4096u
@@ -15,8 +16,6 @@
 #define SERVE_CHUNKS 2 /* of them in large buffers */
 #define SERVE_BUFFER 16384 /* requests of a connection that are not answered */
 #define SERVE_HEAD 1024 /* bytes of a response's head */
-#define SERVE_DEVICES 32
-#define SERVE_SET 32
 #define SERVE_LINGER 2 /* seconds to wait for a client to close */
 
 /* ------------------------------------------------------------------ options */
@@ -26,10 +25,10 @@ struct serve_options {
 	char port[8];
 	const char *manifest;
 	const char *dir;
-	const char *device[SERVE_DEVICES];
+	const char *device[MAX_REPEATED];
 	unsigned int nr_devices;
 	const char *bpf;
-	const char *set[SERVE_SET];
+	const char *set[MAX_REPEATED];
 	unsigned int nr_set;
 	uint64_t connections;
 	uint64_t idle; /* seconds */

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* iou serve: its options */
-#include <errno.h>
-#include <getopt.h>
-
 #include "serve.h"
-#include "option.h"
 
 #define DEFAULT_MEMORY (64u << 20)
 #define DEFAULT_CONNECTIONS 1024
@@ -60,7 +56,6 @@ enum {
 	OPT_QUIET,
 	OPT_JSON,
 	OPT_VERBOSE,
-	OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -78,22 +73,9 @@ static const struct option options[] = {
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
-
-/* A number within bounds, by one of the parsers of units.c. */
-static int number(const char *option, const char *value,
-		  int (*parse)(const char *s, uint64_t *out), uint64_t min,
-		  uint64_t max, const char *want, uint64_t *out)
-{
-	if (parse(value, out))
-		return option_bad(option, value, want);
-	if (*out < min || *out > max)
-		return option_bad(option, value,
-				  *out < min ? "is too small" : "is too large");
-	return 0;
-}
 
 /* 8080, 127.0.0.1:8080, [::1]:8080 */
 static int parse_listen(struct serve_options *o, const char *value)
@@ -121,29 +103,21 @@ static int parse_listen(struct serve_options *o, const char *value)
 	return 0;
 }
 
-static int repeated(const char *option, const char *value, const char **list,
-		    unsigned int *nr, unsigned int max)
-{
-	if (*nr == max)
-		return option_bad(option, value, "is one too many");
-	list[(*nr)++] = value;
-	return 0;
-}
-
 static int parse_idle(struct serve_options *o, const char *value)
 {
 	uint64_t ns;
-	int err = number("idle", value, parse_duration, 1000000000ull,
-			 86400000000000ull,
-			 "is not a time such as 10, 30s or 5m", &ns);
+	int err = option_within("idle", value, parse_duration, 1000000000ull,
+				86400000000000ull,
+				"is not a time such as 10, 30s or 5m", &ns);
 
 	o->idle = ns / 1000000000ull;
 	return err;
 }
 
-static int take(struct serve_options *o, int option, const char *value)
+static int take(void *arg, int option, const char *value)
 {
 	static const char size[] = "is not a size such as 256K or 1M";
+	struct serve_options *o = arg;
 
 	switch (option) {
 	case OPT_LISTEN:
@@ -155,24 +129,24 @@ static int take(struct serve_options *o, int option, const char *value)
 		o->dir = value;
 		return 0;
 	case OPT_DEVICE:
-		return repeated("device", value, o->device, &o->nr_devices,
-				SERVE_DEVICES);
+		return option_repeated("device", value, o->device,
+				       &o->nr_devices);
 	case OPT_BPF:
 		o->bpf = value;
 		return 0;
 	case OPT_SET:
-		return repeated("set", value, o->set, &o->nr_set, SERVE_SET);
+		return option_repeated("set", value, o->set, &o->nr_set);
 	case OPT_CONNECTIONS:
-		return number("connections", value, parse_count, 1, 65536,
-			      "is not a number", &o->connections);
+		return option_within("connections", value, parse_count, 1,
+				     65536, "is not a number", &o->connections);
 	case OPT_IDLE:
 		return parse_idle(o, value);
 	case OPT_CHUNK:
-		return number("chunk", value, parse_size, SERVE_SMALL,
-			      16u << 20, size, &o->chunk);
+		return option_within("chunk", value, parse_size, SERVE_SMALL,
+				     16u << 20, size, &o->chunk);
 	case OPT_MEMORY:
-		return number("memory", value, parse_size, 1u << 20, 1ull << 40,
-			      size, &o->memory);
+		return option_within("memory", value, parse_size, 1u << 20,
+				     1ull << 40, size, &o->memory);
 	case OPT_HUGEPAGES:
 		o->hugepages = true;
 		return 0;
@@ -212,30 +186,19 @@ static int check(const struct serve_options *o)
 
 int serve_parse(struct serve_options *o, int argc, char **argv, bool *done)
 {
-	int c, err;
+	static const struct option_set set = {
+		.help = help,
+		.options = options,
+		.take = take,
+	};
+	int err;
 
 	memset(o, 0, sizeof(*o));
 	o->connections = DEFAULT_CONNECTIONS;
 	o->idle = DEFAULT_IDLE;
 	o->memory = DEFAULT_MEMORY;
-	*done = false;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (c == OPT_HELP) {
-			help(stdout);
-			*done = true;
-			return 0;
-		}
-		if (c == '?' || c == ':')
-			return bad_option(argv, c);
-		err = take(o, c, optarg);
-		if (err)
-			return err;
-	}
-	if (optind < argc)
-		return complain(
-			IOU_EXIT_USAGE,
-			"serve takes no argument '%s': see 'iou serve --help'",
-			argv[optind]);
+	err = option_parse(&set, o, argc, argv, done);
+	if (err || *done)
+		return err;
 	return check(o);
 }

@@ -16,6 +16,45 @@ int session_failed(const struct iou_region *r, int err, const char *what)
 			iou_region_strerror(r, err, text, sizeof(text)));
 }
 
+int session_ring(struct io_uring *ring, unsigned int entries,
+		 unsigned int cq_entries)
+{
+	struct io_uring_params p = {
+		.flags = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
+			 IORING_SETUP_SINGLE_ISSUER |
+			 IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CLAMP,
+		.cq_entries = cq_entries,
+	};
+	int err;
+
+	if (cq_entries)
+		p.flags |= IORING_SETUP_CQSIZE;
+	err = io_uring_queue_init_params(entries, ring, &p);
+	if (!err)
+		return 0;
+	return complain(
+		IOU_EXIT_UNAVAILABLE, "cannot make an io_uring: %s%s",
+		strerror(-err),
+		err == -EPERM ? ": see sysctl kernel.io_uring_disabled" : "");
+}
+
+int session_program(struct iou_region *r, struct program *p, const char *file,
+		    const char *const *set, unsigned int nr_set,
+		    struct io_unified_attach *out)
+{
+	unsigned int i;
+	int err = program_open(p, file);
+
+	for (i = 0; i < nr_set && !err; i++)
+		err = program_set(p, set[i]);
+	if (!err)
+		err = program_load(p);
+	if (err)
+		return err;
+	err = iou_attach_bpf(r, p->fd, out);
+	return err ? session_failed(r, err, p->file) : 0;
+}
+
 int session_signals(int *fd)
 {
 	sigset_t set;

@@ -6,6 +6,8 @@
 #include <iounified.h>
 #include <time.h>
 
+#include "program.h"
+
 #define NSEC 1000000000ull
 
 static inline uint64_t now_ns(clockid_t clock)
@@ -18,6 +20,18 @@ static inline uint64_t now_ns(clockid_t clock)
 
 /* Complains about a call of the library that failed; returns an exit code. */
 int session_failed(const struct iou_region *r, int err, const char *what);
+
+/*
+ * A ring for one thread and the 128-byte SQEs of ops; an exit code.
+ * @cq_entries: 0 for as many as liburing makes of @entries
+ */
+int session_ring(struct io_uring *ring, unsigned int entries,
+		 unsigned int cq_entries);
+
+/* Loads @file into @p, with @set, and attaches it; an exit code. */
+int session_program(struct iou_region *r, struct program *p, const char *file,
+		    const char *const *set, unsigned int nr_set,
+		    struct io_unified_attach *out);
 
 /* @fd: where SIGINT, SIGTERM and SIGHUP are read from; an exit code. */
 int session_signals(int *fd);
