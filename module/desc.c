@@ -20,7 +20,7 @@ static int iou_desc_refuse(u16 *reason, u16 why)
 	return -EINVAL;
 }
 
-/* Sockets have one direction in an op, and feed no streams. */
+/* Sockets have one direction in an op. */
 static bool iou_desc_socket_fits(u32 ops, u32 flags)
 {
 	const u32 both = IO_UNIFIED_F_RX | IO_UNIFIED_F_TX;
@@ -29,8 +29,22 @@ static bool iou_desc_socket_fits(u32 ops, u32 flags)
 	    (!(flags & IO_UNIFIED_F_SOCKET) || !(flags & IO_UNIFIED_F_RX)))
 		return false;
 	return !(flags & IO_UNIFIED_F_SOCKET) ||
-	       (ops & IO_UNIFIED_OP_NETWORK && (flags & both) != both &&
-		!(flags & IO_UNIFIED_F_STREAM));
+	       (ops & IO_UNIFIED_OP_NETWORK && (flags & both) != both);
+}
+
+/* Streams have storage at one end; sockets may be at either. */
+static bool iou_desc_streams(u32 ops, u32 flags)
+{
+	const u32 ends = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
+	const u32 dir = flags & IOU_DIRECTIONS;
+
+	if ((ops & ends) != ends ||
+	    flags & (IO_UNIFIED_F_LINK | IO_UNIFIED_F_WAITALL |
+		     IO_UNIFIED_F_TIMED))
+		return false;
+	return dir == (IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE) ||
+	       (dir == (IO_UNIFIED_F_READ | IO_UNIFIED_F_TX) &&
+		flags & IO_UNIFIED_F_SOCKET);
 }
 
 /* Do the directions fit the ops? */
@@ -50,9 +64,7 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 
 	if (!iou_desc_socket_fits(ops, flags))
 		return false;
-	if ((flags & IO_UNIFIED_F_STREAM) &&
-	    (!(ops & IO_UNIFIED_OP_NETWORK) || !(ops & IO_UNIFIED_OP_NVME) ||
-	     dir != record || (flags & IO_UNIFIED_F_LINK)))
+	if ((flags & IO_UNIFIED_F_STREAM) && !iou_desc_streams(ops, flags))
 		return false;
 
 	switch (ops) {
@@ -150,7 +162,8 @@ int iou_desc_check_mem(const struct iou_region *r,
 	}
 	if (!d->len)
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
-	if ((d->ops & IO_UNIFIED_OP_BPF) && !frames) {
+	if ((d->ops & IO_UNIFIED_OP_BPF) && !frames &&
+	    !(d->flags & IO_UNIFIED_F_STREAM)) {
 		/* The control block is in front of the data. */
 		if (start < sizeof(struct io_unified_bpf_ctl))
 			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);

@@ -604,7 +604,8 @@ static int iou_op_check_storage(struct iou_op *op)
 	ret = iou_storage_allowed(
 		op->st, iou_io_op_of(d->flags), d->nvme_opcode,
 		d->flags & (IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE), reason);
-	if (ret || (d->flags & IO_UNIFIED_F_FLUSH))
+	/* What a stream asks for is looked at when it is set up. */
+	if (ret || (d->flags & (IO_UNIFIED_F_FLUSH | IO_UNIFIED_F_STREAM)))
 		return ret;
 	/* The packet's length is not known yet, the frame's is an upper bound */
 	if (op->nq)

@@ -125,6 +125,7 @@ struct iou_srx {
  * @nr: how many wait, for who looks without @lock
  * @work: sends when there is room again
  * @closed: nothing is sent any more
+ * @streaming: it has a stream
  */
 struct iou_sock_txq {
 	spinlock_t lock; /* see above */
@@ -135,6 +136,7 @@ struct iou_sock_txq {
 	unsigned int nr;
 	struct delayed_work work;
 	bool closed;
+	bool streaming;
 };
 
 /**
@@ -145,6 +147,7 @@ struct iou_sock_txq {
  * @filling: the one that is being filled right now: the first that waits
  * @nr: how many wait, for who looks without @lock
  * @work: receives when there is something
+ * @streaming: it has a stream
  */
 struct iou_sock_rxq {
 	spinlock_t lock; /* see above */
@@ -153,6 +156,7 @@ struct iou_sock_rxq {
 	struct iou_srx *filling;
 	unsigned int nr;
 	struct work_struct work;
+	bool streaming;
 };
 
 /**

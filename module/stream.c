@@ -14,6 +14,7 @@
 #include "bpf.h"
 #include "cq.h"
 #include "desc.h"
+#include "flow.h"
 #include "main.h"
 #include "stream_priv.h"
 #include "trace.h"
@@ -383,7 +384,7 @@ static int iou_stream_check(struct iou_stream *s, struct iou_storage *st,
 
 	if (p->flags & ~IOU_STREAM_FLAGS)
 		return iou_stream_refuse(reason, IO_UNIFIED_REASON_FLAGS);
-	if (memchr_inv(p->reserved, 0, sizeof(p->reserved)))
+	if (p->flush_bytes || memchr_inv(p->reserved, 0, sizeof(p->reserved)))
 		return iou_stream_refuse(reason, IO_UNIFIED_REASON_RESERVED);
 	if (p->layout != IO_UNIFIED_LAYOUT_ALIGNED)
 		return iou_stream_refuse(reason, IO_UNIFIED_REASON_LAYOUT);
@@ -528,24 +529,15 @@ static struct iou_stream *iou_stream_alloc(struct iou_region *r,
 	return s;
 }
 
-int iou_stream_submit(struct iou_region *r, const struct io_unified_desc *d,
-		      const struct iou_stream_from *from, u16 *reason)
+static int iou_stream_submit_nic(struct iou_region *r,
+				 const struct io_unified_desc *d,
+				 const struct iou_stream_from *from,
+				 u16 *reason)
 {
-	const u32 ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
-	const u32 others = IO_UNIFIED_F_READ | IO_UNIFIED_F_TX |
-			   IO_UNIFIED_F_SOCKET;
 	struct iou_waiter *w;
 	struct iou_stream *s;
 	struct iou_netq *nq;
 	int ret;
-
-	ret = iou_desc_check(d, reason);
-	if (!ret && ((d->ops & ops) != ops || d->flags & others))
-		ret = iou_stream_refuse(reason, IO_UNIFIED_REASON_OPS);
-	if (!ret)
-		ret = iou_desc_check_mem(r, d, reason);
-	if (ret)
-		return ret;
 
 	s = iou_stream_alloc(r, d, from);
 	if (!s)
@@ -589,4 +581,24 @@ int iou_stream_submit(struct iou_region *r, const struct io_unified_desc *d,
 err:
 	iou_stream_free(s);
 	return ret;
+}
+
+int iou_stream_submit(struct iou_region *r, const struct io_unified_desc *shown,
+		      const struct iou_stream_from *from, u16 *reason)
+{
+	struct io_unified_desc d = *shown;
+	int ret;
+
+	/* From an SQE it has nothing to say so. */
+	d.flags |= IO_UNIFIED_F_STREAM;
+	ret = iou_desc_check(&d, reason);
+	if (!ret && d.arg && !(d.ops & IO_UNIFIED_OP_BPF))
+		ret = iou_stream_refuse(reason, IO_UNIFIED_REASON_RESERVED);
+	if (!ret)
+		ret = iou_desc_check_mem(r, &d, reason);
+	if (ret)
+		return ret;
+	if (d.flags & IO_UNIFIED_F_SOCKET)
+		return iou_flow_submit(r, &d, from, reason);
+	return iou_stream_submit_nic(r, &d, from, reason);
 }

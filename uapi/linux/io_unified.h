@@ -81,6 +81,7 @@ extern "C" {
  *	attachments
  * @IO_UNIFIED_FEAT_SOCKET: TCP and UDP sockets as attachments
  * @IO_UNIFIED_FEAT_TX_TIME: IO_UNIFIED_F_TIMED
+ * @IO_UNIFIED_FEAT_STREAM_SOCKET: IO_UNIFIED_CMD_STREAM between storage and a socket
  */
 enum io_unified_feature {
 	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
@@ -101,6 +102,7 @@ enum io_unified_feature {
 	IO_UNIFIED_FEAT_TX			= 1 << 15,
 	IO_UNIFIED_FEAT_SOCKET			= 1 << 16,
 	IO_UNIFIED_FEAT_TX_TIME			= 1 << 17,
+	IO_UNIFIED_FEAT_STREAM_SOCKET		= 1 << 18,
 };
 
 /**
@@ -171,7 +173,7 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_NET_GONE = 71,	/* interface was removed */
 	IO_UNIFIED_REASON_FRAME_BUSY = 72,	/* frame is in use by another op */
 	IO_UNIFIED_REASON_TRUNCATED = 73,	/* packet was longer than the frame */
-	IO_UNIFIED_REASON_STREAM_BUSY = 74,	/* queue feeds a stream already */
+	IO_UNIFIED_REASON_STREAM_BUSY = 74,	/* queue or socket has a stream already */
 	IO_UNIFIED_REASON_TX_LEN = 75,		/* packet too short, or longer than the MTU */
 	IO_UNIFIED_REASON_TX_DROPPED = 76,	/* the interface did not send it */
 	IO_UNIFIED_REASON_TX_TIMEOUT = 77,	/* the interface kept it for too long */

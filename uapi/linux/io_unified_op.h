@@ -154,7 +154,8 @@ struct io_unified_ctrl {
  * NETWORK                       RX [WAITALL], TX
  * NETWORK | BPF                 RX [WAITALL] (then BPF), TX (after BPF)
  * NETWORK | [BPF |] NVME        RX [WAITALL] | WRITE [FUA]
- * NETWORK | [BPF |] NVME        READ | TX
+ * NETWORK | [BPF |] NVME        RX | WRITE [FUA] [STREAM]
+ * NETWORK | [BPF |] NVME        READ | TX [STREAM]
  * ============================  =============================================
  *
  * DISCARD and ZEROES have no memory: @addr is 0, @len bytes from @dev_offset,
@@ -243,6 +244,7 @@ struct io_unified_desc {
 #define IO_UNIFIED_CQE_TRUNC	(1u << 4)	/* packet was cut */
 #define IO_UNIFIED_CQE_REALIGNED (1u << 5)	/* packet was moved in its frame */
 #define IO_UNIFIED_CQE_SENT	(1u << 6)	/* it was sent */
+#define IO_UNIFIED_CQE_DURABLE	(1u << 7)	/* all of @count is on the medium */
 
 /**
  * struct io_unified_cqe - an entry of the region's CQ
@@ -262,6 +264,9 @@ struct io_unified_desc {
  *	the reads that were done
  * @cookie: as the program left it; in a stream's last entry the packets that
  *	were received
+ *
+ * What the entries of a stream to or from a socket say is at struct
+ * io_unified_stream.
  */
 struct io_unified_cqe {
 	__u64 user_data;
@@ -293,6 +298,10 @@ struct io_unified_cqe {
 /* io_unified_stream.flags */
 /* a CQ entry for every packet, not for every write */
 #define IO_UNIFIED_STREAM_PER_PACKET	(1u << 0)
+/* sockets: CQ entries tell how far it is */
+#define IO_UNIFIED_STREAM_PROGRESS	(1u << 1)
+/* from a socket: the end of the stream is on the medium when the command completes */
+#define IO_UNIFIED_STREAM_FLUSH		(1u << 2)
 
 /**
  * enum io_unified_layout - what a stream's bytes look like on storage
@@ -300,29 +309,66 @@ struct io_unified_cqe {
  *	block (struct io_unified_frame_block), an Enhanced Packet Block in
  *	front of the packet where the NIC put it, and a local-use block to the
  *	frame's end. Consecutive frames make one write
+ * @IO_UNIFIED_LAYOUT_BYTES: bytes, as they are: streams to and from sockets
  */
 enum io_unified_layout {
 	IO_UNIFIED_LAYOUT_ALIGNED = 1,
+	IO_UNIFIED_LAYOUT_BYTES = 2,
 };
 
 /**
  * struct io_unified_stream - what a stream needs beside its descriptor
  * @flags: IO_UNIFIED_STREAM_*
- * @layout: enum io_unified_layout
+ * @layout: enum io_unified_layout: ALIGNED from a queue, BYTES with a socket
  * @range_len: bytes of the storage window, from desc.dev_offset, that the
- *	stream may fill; a multiple of the frame size
- * @batch_bytes: bytes of one write, at least a frame; 0 = 128 KiB
+ *	stream may fill; a multiple of the frame size. Sockets: bytes to send, or to
+ *	receive at most, any number
+ * @batch_bytes: bytes of one write, at least a frame; 0 = 128 KiB. Sockets: of one
+ *	chunk, a multiple of the block size, at most 4 MiB and what the device takes
+ *	at once; 0 = 128 KiB, or half of the memory
  * @snaplen: bytes kept of a packet; 0 = as many as the frame holds
  * @flush_usec: a batch that is not full is written after this time;
- *	0 = 10000
+ *	0 = 10000. From a socket: what is received is written after this time, in
+ *	whole blocks; 0 = when a chunk is full. Not with BPF
  * @interface_id: pcapng interface the packets belong to
  * @max_packets: the stream ends after this many packets were written; 0 = no
  *	limit
  * @recording_id: 16 bytes that mark this recording's frames
+ * @flush_bytes: from a socket: flush the storage's cache each time that so many
+ *	bytes are written, and at the end; 0 = do not
  * @reserved: zero
  *
- * The descriptor: ops NETWORK | [BPF |] NVME, flags RX | WRITE, @addr and
+ * From a queue: ops NETWORK | [BPF |] NVME, flags RX | WRITE, @addr and
  * @len a range of whole frames that is the stream's while it runs.
+ *
+ * With F_SOCKET (TCP only) @addr and @len are memory of the stream's, cut into
+ * chunks of @batch_bytes and with BPF 512 bytes or more in front of each: at least
+ * one, better four, so that drive and socket work at the same time. @snaplen,
+ * @interface_id, @max_packets and @recording_id are zero. A socket has one stream in
+ * each direction (-EBUSY, _STREAM_BUSY). Other ops that send to it are carried out
+ * in front of the stream or behind it, if they are not handed in while it runs. The
+ * CQE's res is the number of bytes, at most 2^31 - 1, or -errno. The last entry, no
+ * IO_UNIFIED_CQE_MORE, has all of it, also after an error, and with
+ * IO_UNIFIED_STREAM_PROGRESS there are entries before it.
+ *
+ * READ | TX sends @range_len bytes of storage from desc.dev_offset, which need not be
+ * aligned. It ends when the peer has all of them, or, with _REASON_RANGE, where a file
+ * ends earlier. A program sees each chunk, may change it, leave less or more of it, or
+ * drop it. Canceled, it takes back what has not begun; what has begun has a second,
+ * none if ring or task die. Entries: one for each chunk, in order: @addr, @dev_offset,
+ * @len; @count is the bytes sent so far. Last entry: @count is the bytes that the peer
+ * has (or that were copied for it), @dev_offset is where they end, @cookie is the
+ * bytes that the connection took, more than @count if it died.
+ *
+ * RX | WRITE [FUA] writes what the peer sends to storage from desc.dev_offset, a
+ * multiple of the block size. It ends with the peer's end of the stream, or with
+ * _REASON_FULL when @range_len bytes were received; what comes behind stays in the
+ * socket. After an error of the connection, or canceled, it writes what it has. The
+ * last block is padded with zeros. A program sees each chunk and may change it or drop
+ * it, but not its length (_REASON_CTL_LEN). Entries tell what is on storage without a
+ * gap: @count bytes, up to @dev_offset, @len of them since the entry before, of @cookie
+ * bytes received. With FUA, @flush_bytes or IO_UNIFIED_STREAM_FLUSH that is what is on
+ * the medium, durable, and IO_UNIFIED_CQE_DURABLE says so. The last entry is the same.
  */
 struct io_unified_stream {
 	__u32 flags;
@@ -334,7 +380,8 @@ struct io_unified_stream {
 	__u32 interface_id;
 	__u64 max_packets;
 	__u8  recording_id[16];
-	__u64 reserved[6];
+	__u64 flush_bytes;
+	__u64 reserved[5];
 };
 
 /* pcapng block type of padding and frame headers: local use (bit 31), "IOU" */

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Flows: streams of bytes between storage and a TCP socket
+ *
+ * The memory that such a stream owns is cut into chunks, which are used one behind
+ * the other, round and round: while some are with the drive others are with the
+ * socket. stream_sock.c has what both directions share, stream_serve.c reads and
+ * sends, stream_ingest.c receives and writes.
+ *
+ * All but what is under the locks belongs to the flow's work item, which is never
+ * run twice at a time. Who ends a transfer puts its chunk on a list and has the work
+ * item look.
+ */
+#ifndef IOU_FLOW_H
+#define IOU_FLOW_H
+
+#include "sock.h"
+#include "storage.h"
+#include "stream.h"
+#include "waiting.h"
+
+struct iou_flow;
+struct iou_prog;
+
+/* Where a chunk is. */
+enum iou_chunk_state {
+	IOU_CHUNK_IDLE, /* it has nothing, or waits for its turn */
+	IOU_CHUNK_IO, /* with storage */
+	IOU_CHUNK_SENDING, /* with the socket */
+	IOU_CHUNK_OVER, /* serve: it was sent, or never will be */
+};
+
+/**
+ * struct iou_chunk - a part of the memory of a flow, and what is done with it
+ * @io: storage stage
+ * @tx: serve: the send. Its memory may be the stack's when the flow is over
+ * @node: in iou_flow.done
+ * @f: the flow
+ * @state: where it is
+ * @mem: where its memory is, as an offset in the region
+ * @addr: serve: where its bytes are
+ * @pos: byte offset in the storage's window of its bytes
+ * @cookie: serve: as the program left it
+ * @verdict: serve: what it returned
+ * @len: bytes: serve: to send. Ingest: there is room for
+ * @span: serve: bytes of the range that it stands for
+ * @fill: ingest: bytes received. Under iou_flow.lock while it is being filled
+ * @taken: ingest: how many of them storage has, or had
+ * @kept: ingest: how many of them are on storage
+ * @closed: ingest: nothing more comes
+ * @sent: serve: all of it has arrived
+ * @dropped: the program said so
+ */
+struct iou_chunk {
+	struct iou_io io;
+	struct iou_stx tx;
+	struct list_head node;
+	struct iou_flow *f;
+	enum iou_chunk_state state;
+	u64 mem;
+	u64 addr;
+	u64 pos;
+	u64 cookie;
+	u32 verdict;
+	u32 len;
+	u32 span;
+	u32 fill;
+	u32 taken;
+	u32 kept;
+	bool closed;
+	bool sent;
+	bool dropped;
+};
+
+/**
+ * struct iou_flow_ops - a direction
+ * @check: is the range right? 0, or -errno and *reason
+ * @turn: a transfer ended, or something else happened: do what can be done
+ * @over: nothing is in flight any more, and nothing left to do
+ * @timer: iou_flow.timer has expired; under iou_flow.lock
+ * @last: how far it came, for the last entry
+ */
+struct iou_flow_ops {
+	int (*check)(struct iou_flow *f, u16 *reason);
+	void (*turn)(struct iou_flow *f);
+	bool (*over)(struct iou_flow *f);
+	void (*timer)(struct iou_flow *f);
+	void (*last)(struct iou_flow *f, struct io_unified_cqe *cqe);
+};
+
+/**
+ * struct iou_flow - a stream between storage and a socket
+ * @refs: the flow itself, and sends whose memory is the stack's
+ * @size: bytes of a chunk
+ * @headroom: bytes in front of each, for the control block
+ * @nr: chunks
+ * @chunks: these
+ * @in: number of the next chunk to be filled; chunk i is at i % @nr
+ * @mid: serve: of the next one to be sent
+ * @out: of the oldest one that is in use
+ * @busy: chunks that are with storage or the socket
+ * @state: the program's own
+ * @next: serve: offset of the next byte to be read. Ingest: bytes that the program
+ *	left
+ * @base: ingest: bytes on storage of chunks that are done with
+ * @moved: bytes that arrived, without a gap from the first one on
+ * @where: serve: offset behind the last of these
+ * @taken_off: serve: bytes that the socket took
+ * @told: ingest: bytes that entries told of
+ * @folded: an entry had no room, the next one stands for it
+ * @copied: the CPU copied something
+ * @broken: what comes behind is of no use any more
+ * @revoked: sends were taken back, or given up, see @dying
+ * @flush: ingest: the flush of storage, if @flushing
+ * @flush_upto: and what of @moved it is for
+ * @durable: ingest: bytes that are on the medium for sure
+ * @flush_failed: it cannot be told any more
+ * @rx: ingest: what is asked of the socket
+ * @open: ingest: chunk @in is being filled
+ * @lock: all that changes below but @done, _bh
+ * @idle: ingest: @rx is not in use
+ * @eof: ingest: the peer sends no more
+ * @received: ingest: bytes
+ * @armed: ingest: @timer runs
+ * @due: ingest: what there is shall be written
+ * @stopping: nothing more begins; @error and @reason say why
+ * @canceled: from outside, and who did is done with it
+ * @dying: what cannot be taken back is given up
+ * @why: with @canceled
+ * @taken: somebody cancels it, under iou_file.wait_lock
+ * @done_lock: @done, _irqsave
+ * @done: chunks whose transfer ended
+ */
+struct iou_flow {
+	refcount_t refs;
+	const struct iou_flow_ops *ops;
+	struct iou_waiter waiter;
+	struct io_uring_cmd *cmd;
+	bool burst;
+	struct iou_pair *pair;
+	struct iou_region *r;
+	struct iou_storage *st;
+	struct iou_sock *sock;
+	struct iou_prog *prog;
+	struct io_unified_desc d;
+	struct io_unified_stream p;
+	bool streaming; /* the socket's direction is ours */
+
+	u32 size;
+	u32 headroom;
+	u32 nr;
+	struct iou_chunk *chunks;
+	u64 in;
+	u64 mid;
+	u64 out;
+	u32 busy;
+	u64 state[2];
+	u64 next;
+	u64 base;
+	u64 moved;
+	u64 where;
+	u64 taken_off;
+	u64 told;
+	bool folded;
+	bool copied;
+	bool broken;
+	bool revoked;
+	struct iou_chunk flush;
+	bool flushing;
+	bool flush_failed;
+	u64 flush_upto;
+	u64 durable;
+	struct iou_srx rx;
+	bool open;
+
+	spinlock_t lock; /* see above */
+	bool idle;
+	bool eof;
+	u64 received;
+	bool armed;
+	bool due;
+	bool stopping;
+	bool canceled;
+	bool dying;
+	bool taken;
+	s32 error;
+	u16 reason;
+	u16 why;
+	u16 nvme_status;
+
+	spinlock_t done_lock; /* see above */
+	struct list_head done;
+	struct work_struct work;
+	struct delayed_work timer;
+};
+
+/* As iou_stream_submit(), of a stream with IO_UNIFIED_F_SOCKET */
+int iou_flow_submit(struct iou_region *r, const struct io_unified_desc *d,
+		    const struct iou_stream_from *from, u16 *reason);
+
+static inline struct iou_chunk *iou_flow_chunk(const struct iou_flow *f, u64 n)
+{
+	return &f->chunks[n % f->nr];
+}
+
+/* Have the work item look. Under one of the locks: after that, @f may be gone. */
+void iou_flow_kick(struct iou_flow *f);
+/* Nothing more begins. The first to say why is believed, errors first. Under the lock. */
+void iou_flow_stop_locked(struct iou_flow *f, int error, u16 reason);
+void iou_flow_stop(struct iou_flow *f, int error, u16 reason);
+bool iou_flow_stopping(struct iou_flow *f);
+/* A transfer of storage failed. */
+void iou_flow_io_failed(struct iou_flow *f, const struct iou_io *io);
+
+/* A chunk's transfer ended. Any context. */
+void iou_flow_done(struct iou_chunk *c);
+/* Start what c->io says of storage, all but done(). */
+void iou_flow_submit_io(struct iou_chunk *c);
+/* The chunks whose transfers ended, to the end of @list. False: there are none. */
+bool iou_flow_reap(struct iou_flow *f, struct list_head *list);
+
+/*
+ * Run the program over the bytes of a chunk at c->addr. -ENODATA: it drops them. 0:
+ * c->addr and c->len are what it left.
+ */
+int iou_flow_bpf(struct iou_flow *f, struct iou_chunk *c, u16 *reason);
+
+/* Post an entry that is not the last. */
+void iou_flow_tell(struct iou_flow *f, struct io_unified_cqe *cqe);
+
+/* The last send whose memory was the stack's is over, or the flow. */
+void iou_flow_put(struct iou_flow *f);
+
+extern const struct iou_flow_ops iou_serve_ops;
+extern const struct iou_flow_ops iou_ingest_ops;
+
+#endif /* IOU_FLOW_H */
