@@ -414,6 +414,25 @@ static inline struct io_unified_desc *iou_prep_send(struct io_uring_sqe *sqe,
 	return d;
 }
 
+static inline struct io_unified_desc *
+iou_prep_stream_of(struct io_uring_sqe *sqe, const struct iou_region *r,
+		   const struct io_unified_stream *s, uint32_t flags,
+		   unsigned int storage, uint64_t dev_offset, uint64_t addr,
+		   uint32_t len)
+{
+	struct io_unified_cmd *cmd = (struct io_unified_cmd *)iou_prep_cmd(
+		sqe, r, IO_UNIFIED_CMD_STREAM);
+
+	cmd->stream = (uint64_t)(uintptr_t)s;
+	cmd->desc.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
+	cmd->desc.flags = flags;
+	cmd->desc.addr = addr;
+	cmd->desc.len = len;
+	cmd->desc.storage = (uint16_t)storage;
+	cmd->desc.dev_offset = dev_offset;
+	return &cmd->desc;
+}
+
 /**
  * iou_prep_stream() - receive, filter and write until cancelled
  * @sqe: SQE of 128 bytes
@@ -434,18 +453,75 @@ iou_prep_stream(struct io_uring_sqe *sqe, const struct iou_region *r,
 		unsigned int storage, uint64_t dev_offset, unsigned int frame,
 		unsigned int nr_frames)
 {
-	struct io_unified_cmd *cmd = (struct io_unified_cmd *)iou_prep_cmd(
-		sqe, r, IO_UNIFIED_CMD_STREAM);
+	struct io_unified_desc *d = iou_prep_stream_of(
+		sqe, r, s, IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE, storage,
+		dev_offset, iou_frame_addr(r, frame),
+		nr_frames * r->frame_size);
 
-	cmd->stream = (uint64_t)(uintptr_t)s;
-	cmd->desc.ops = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
-	cmd->desc.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE;
-	cmd->desc.addr = iou_frame_addr(r, frame);
-	cmd->desc.len = nr_frames * r->frame_size;
-	cmd->desc.net = (uint16_t)net;
-	cmd->desc.storage = (uint16_t)storage;
-	cmd->desc.dev_offset = dev_offset;
-	return &cmd->desc;
+	d->net = (uint16_t)net;
+	return d;
+}
+
+/**
+ * iou_prep_stream_send() - send a byte range of storage to a socket
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @s: how; it must stay where it is until the SQE was submitted. Its @layout is
+ *	IO_UNIFIED_LAYOUT_BYTES, its @range_len the bytes to send
+ * @storage: storage attachment
+ * @dev_offset: where in the attachment's window they start, any offset
+ * @sock: socket attachment, TCP
+ * @addr: byte offset in the region of the stream's memory
+ * @len: bytes of it, all the stream's until it completes
+ *
+ * Add a program with iou_desc_set_bpf(). The SQE completes when the peer has all of
+ * them. Needs IO_UNIFIED_FEAT_STREAM_SOCKET.
+ */
+static inline struct io_unified_desc *
+iou_prep_stream_send(struct io_uring_sqe *sqe, const struct iou_region *r,
+		     const struct io_unified_stream *s, unsigned int storage,
+		     uint64_t dev_offset, unsigned int sock, uint64_t addr,
+		     uint32_t len)
+{
+	struct io_unified_desc *d = iou_prep_stream_of(
+		sqe, r, s,
+		IO_UNIFIED_F_READ | IO_UNIFIED_F_TX | IO_UNIFIED_F_SOCKET,
+		storage, dev_offset, addr, len);
+
+	d->net_tx = (uint16_t)sock;
+	return d;
+}
+
+/**
+ * iou_prep_stream_recv() - write what a socket receives to storage
+ * @sqe: SQE of 128 bytes
+ * @r: region
+ * @s: how; it must stay where it is until the SQE was submitted. Its @layout is
+ *	IO_UNIFIED_LAYOUT_BYTES, its @range_len the bytes to receive at most
+ * @sock: socket attachment, TCP
+ * @storage: storage attachment
+ * @dev_offset: where in the attachment's window they go, a multiple of its block
+ *	size
+ * @addr: byte offset in the region of the stream's memory
+ * @len: bytes of it, all the stream's until it completes
+ *
+ * Add a program with iou_desc_set_bpf(), and iou_desc_set_fua() for writes that are
+ * durable when they are done. The SQE completes at the end of what the peer sends.
+ * Needs IO_UNIFIED_FEAT_STREAM_SOCKET.
+ */
+static inline struct io_unified_desc *
+iou_prep_stream_recv(struct io_uring_sqe *sqe, const struct iou_region *r,
+		     const struct io_unified_stream *s, unsigned int sock,
+		     unsigned int storage, uint64_t dev_offset, uint64_t addr,
+		     uint32_t len)
+{
+	struct io_unified_desc *d = iou_prep_stream_of(
+		sqe, r, s,
+		IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_SOCKET,
+		storage, dev_offset, addr, len);
+
+	d->net = (uint16_t)sock;
+	return d;
 }
 
 /**

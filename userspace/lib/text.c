@@ -125,7 +125,7 @@ static const char *const reasons[] = {
 	[IO_UNIFIED_REASON_TRUNCATED] =
 		"the packet was longer than the frame: use larger frames",
 	[IO_UNIFIED_REASON_STREAM_BUSY] =
-		"the queue feeds another stream: end it first",
+		"the queue or the socket has another stream: end it first",
 	[IO_UNIFIED_REASON_TX_LEN] =
 		"the packet is shorter than an Ethernet header or longer than the interface's MTU allows: see 'ip link'",
 	[IO_UNIFIED_REASON_TX_DROPPED] =
@@ -252,6 +252,7 @@ static const char *const features[] = {
 	"tx",
 	"socket",
 	"tx_time",
+	"stream_socket",
 };
 
 static const char *const memories[] = {
