@@ -250,13 +250,8 @@ static void combinations(void)
 
 static void descriptors(void)
 {
-	struct io_unified_stream p = {
-		.layout = IO_UNIFIED_LAYOUT_ALIGNED,
-		.range_len = 4096,
-	};
 	struct io_unified_desc d;
 	struct t_disk disk;
-	struct t_res res;
 	u64 end;
 	int st;
 
@@ -301,20 +296,130 @@ static void descriptors(void)
 	REFUSE_INGEST(EINVAL, ALIGN, d->addr++);
 	REFUSE_INGEST(ERANGE, RANGE, d->dev_offset = disk.size - 4096);
 	REFUSE_INGEST(ENOENT, INDEX, d->storage = 9);
-	/* Queues feed streams, sockets do not. */
-	d = t_recv_op(sock, 5, t_frame(&r, 1), 4096);
-	d.ops |= IO_UNIFIED_OP_NVME;
-	d.flags |= IO_UNIFIED_F_WRITE;
-	d.storage = st;
-	t_queue_stream(&r, &d, &p);
-	t_submit(&r);
-	REQUIRE(t_reap(&r, &res, 5000));
-	CHECK_EQ(res.res, -EINVAL);
-	CHECK_EQ(res.reason, IO_UNIFIED_REASON_OPS);
 
 	/* And what is right goes through. */
 	d = t_send_op(sock, 1, end - 10, 10);
 	CHECK_EQ(t_op(&r, &d).res, 10);
+	tear_down();
+}
+
+/* ----------------------------------------------------------------- streams */
+
+static void refuse_stream(const struct io_unified_desc *d,
+			  const struct io_unified_stream *p, int error,
+			  u16 reason, const char *what)
+{
+	struct t_res res;
+	char byte;
+
+	t_queue_stream(&r, d, p);
+	t_submit(&r);
+	REQUIRE(t_reap(&r, &res, 5000), "%s was accepted", what);
+	CHECK_EQ(res.res, -error, "%s", what);
+	CHECK_EQ(res.reason, reason, "%s", what);
+	CHECK(recv(c.peer, &byte, 1, MSG_DONTWAIT) < 0, "%s: it was sent",
+	      what);
+}
+
+#define REFUSE_STREAM(error, why, ...)                                  \
+	do {                                                            \
+		struct io_unified_desc d_ = right;                      \
+		struct io_unified_stream p_ = {                         \
+			.layout = IO_UNIFIED_LAYOUT_BYTES,              \
+			.range_len = 65536,                             \
+			.batch_bytes = 16384,                           \
+		};                                                      \
+		struct io_unified_stream *p = &p_;                      \
+		struct io_unified_desc *d = &d_;                        \
+		(void)p, (void)d;                                       \
+		__VA_ARGS__;                                            \
+		refuse_stream(&d_, &p_, error, IO_UNIFIED_REASON_##why, \
+			      #__VA_ARGS__);                            \
+	} while (0)
+
+static void streams(void)
+{
+	struct io_unified_attach wo_fd = { .kind = IO_UNIFIED_KIND_STORAGE };
+	const bool serve = t_arg;
+	struct io_unified_desc right, op;
+	struct t_disk disk;
+	struct t_conn udp;
+	int i, ro, wo;
+
+	set_up();
+	sock = t_attach_sock(&r, c.end);
+	t_connect(&udp, AF_INET, SOCK_DGRAM, T_LO);
+	t_disk_nvme(&disk, 512, 0);
+	right = (serve ? t_send_op : t_recv_op)(sock, 5, t_frame(&r, 0), 65536);
+	right.ops |= IO_UNIFIED_OP_NVME;
+	right.flags |= serve ? IO_UNIFIED_F_READ : IO_UNIFIED_F_WRITE;
+	right.storage = t_attach_storage(&r, disk.path, 0);
+	ro = t_attach_storage(&r, disk.path, IO_UNIFIED_ATTACH_RDONLY);
+	wo_fd.fd = open(disk.path, O_WRONLY);
+	REQUIRE(!t_attach(&r, &wo_fd));
+	wo = wo_fd.index;
+
+	for (i = 0; i < 32; i++)
+		if (i != 1 && (serve || i != 2))
+			REFUSE_STREAM(EINVAL, FLAGS, p->flags = 1u << i);
+	for (i = 0; i < 5; i++)
+		REFUSE_STREAM(EINVAL, RESERVED, p->reserved[i] = 1);
+	REFUSE_STREAM(EINVAL, RESERVED, p->snaplen = 1);
+	REFUSE_STREAM(EINVAL, RESERVED, p->interface_id = 1);
+	REFUSE_STREAM(EINVAL, RESERVED, p->max_packets = 1);
+	REFUSE_STREAM(EINVAL, RESERVED, p->recording_id[15] = 1);
+	REFUSE_STREAM(EINVAL, LAYOUT, p->layout = 0);
+	REFUSE_STREAM(EINVAL, LAYOUT, p->layout = IO_UNIFIED_LAYOUT_ALIGNED);
+	REFUSE_STREAM(EINVAL, LAYOUT, p->layout = 3);
+	REFUSE_STREAM(EINVAL, SIZE, p->range_len = 0);
+	REFUSE_STREAM(EINVAL, SIZE, p->batch_bytes = 65536 + 512);
+	REFUSE_STREAM(EINVAL, SIZE, p->batch_bytes = ~511u);
+	REFUSE_STREAM(EINVAL, ALIGN, p->batch_bytes = 1000);
+	REFUSE_STREAM(EINVAL, SIZE, p->batch_bytes = 0; d->len = 511);
+	REFUSE_STREAM(ERANGE, RANGE, p->range_len = disk.size + 1);
+	REFUSE_STREAM(ERANGE, RANGE, p->range_len = ~0ull);
+	REFUSE_STREAM(ERANGE, RANGE, p->range_len = ~511ull;
+		      d->dev_offset = 512);
+	REFUSE_STREAM(ERANGE, RANGE, d->dev_offset = disk.size);
+	REFUSE_STREAM(ERANGE, RANGE, d->dev_offset = ~511ull);
+	REFUSE_STREAM(EINVAL, ALIGN, d->addr++);
+	REFUSE_STREAM(EINVAL, SIZE, d->len = 0);
+	REFUSE_STREAM(EINVAL, ADDR, d->addr = 0);
+	REFUSE_STREAM(EINVAL, ADDR, d->addr += r.reg.data_size);
+	REFUSE_STREAM(EINVAL, RESERVED, d->arg = 8);
+	REFUSE_STREAM(EINVAL, RESERVED, d->reserved0[1] = 1);
+	REFUSE_STREAM(EINVAL, RESERVED, d->max_hops = 1);
+	REFUSE_STREAM(EINVAL, OPS,
+		      d->flags |= IO_UNIFIED_F_RX | IO_UNIFIED_F_TX);
+	REFUSE_STREAM(EINVAL, OPS, d->flags |= IO_UNIFIED_F_WAITALL);
+	REFUSE_STREAM(EINVAL, OPS, d->flags |= IO_UNIFIED_F_TIMED);
+	REFUSE_STREAM(EINVAL, OPS,
+		      d->flags ^= IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE);
+	REFUSE_STREAM(EINVAL, OPS, d->ops = IO_UNIFIED_OP_NETWORK;
+		      d->storage = 0;
+		      d->flags &= ~(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE));
+	REFUSE_STREAM(ENOENT, INDEX, d->storage = 40);
+	REFUSE_STREAM(ENOENT, INDEX, d->ops |= IO_UNIFIED_OP_BPF; d->bpf = 9);
+	if (serve) {
+		REFUSE_STREAM(EINVAL, OPS, d->flags |= IO_UNIFIED_F_FUA);
+		REFUSE_STREAM(EINVAL, RESERVED, p->flush_usec = 1);
+		REFUSE_STREAM(EINVAL, RESERVED, p->flush_bytes = 1);
+		REFUSE_STREAM(ENOENT, INDEX, d->net_tx = 40);
+		REFUSE_STREAM(EBADF, WRITE_ONLY, d->storage = wo);
+		REFUSE_STREAM(EOPNOTSUPP, SOCKET_TYPE,
+			      d->net_tx = t_attach_sock(&r, udp.end));
+	} else {
+		REFUSE_STREAM(EINVAL, SIZE, p->flush_usec = 60000001);
+		REFUSE_STREAM(EINVAL, LBA_ALIGN, d->dev_offset = 100);
+		REFUSE_STREAM(ENOENT, INDEX, d->net = 40);
+		REFUSE_STREAM(EBADF, READ_ONLY, d->storage = ro);
+		REFUSE_STREAM(EOPNOTSUPP, SOCKET_TYPE,
+			      d->net = t_attach_sock(&r, udp.end));
+	}
+	/* Nothing of it was kept. */
+	op = t_send_op(sock, 1, r.reg.data_off, 10);
+	CHECK_EQ(t_op(&r, &op).res, 10);
+	t_disconnect(&udp);
 	tear_down();
 }
 
@@ -339,6 +444,8 @@ static const struct t_case cases[] = {
 	{ "too many", too_many },
 	{ "combinations", combinations },
 	{ "descriptors", descriptors },
+	{ "streams to a socket", streams, 0, "" },
+	{ "streams from a socket", streams },
 	{ "a ring that polls", polled },
 };
 
