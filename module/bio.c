@@ -7,20 +7,22 @@
  * allocated and nothing built for it.
  */
 #include <linux/bio.h>
+#include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
 
+#include "bio.h"
 #include "main.h"
-#include "storage.h"
 
 static void iou_bio_retry(struct work_struct *work)
 {
 	iou_bio_submit(container_of(work, struct iou_io, work), false);
 }
 
-static noinline void iou_bio_failed(struct iou_io *io, blk_status_t status,
-				    bool nowait)
+static noinline void iou_bio_failed(struct iou_io *io)
 {
-	if (status == BLK_STS_AGAIN && nowait) {
+	blk_status_t status = io->bio.bi_status;
+
+	if (status == BLK_STS_AGAIN && (io->bio.bi_opf & REQ_NOWAIT)) {
 		INIT_WORK(&io->work, iou_bio_retry);
 		queue_work(iou_wq, &io->work);
 		return;
@@ -29,51 +31,67 @@ static noinline void iou_bio_failed(struct iou_io *io, blk_status_t status,
 	io->done(io);
 }
 
-static void iou_bio_end(struct bio *bio)
+/* Has it anything that bio_uninit() lets go of? bio_endio() has done so for most. */
+static inline bool iou_bio_holds(const struct bio *bio)
+{
+#ifdef CONFIG_BLK_CGROUP
+	if (bio->bi_blkg)
+		return true;
+#endif
+#ifdef CONFIG_BLK_INLINE_ENCRYPTION
+	if (bio->bi_crypt_context)
+		return true;
+#endif
+	return bio_integrity((struct bio *)bio);
+}
+
+void iou_bio_end(struct bio *bio)
 {
 	struct iou_io *io = container_of(bio, struct iou_io, bio);
-	blk_status_t status = bio->bi_status;
-	bool nowait = bio->bi_opf & REQ_NOWAIT;
 
-	bio_uninit(bio);
-	if (unlikely(status))
-		iou_bio_failed(io, status, nowait);
+	if (unlikely(iou_bio_holds(bio)))
+		bio_uninit(bio);
+	if (unlikely(bio->bi_status))
+		iou_bio_failed(io);
 	else
 		io->done(io);
+}
+
+static inline blk_opf_t iou_bio_op(const struct iou_io *io)
+{
+	switch (iou_io_op_of(io->flags)) {
+	case IOU_IO_READ:
+		return REQ_OP_READ;
+	case IOU_IO_FLUSH:
+		return REQ_OP_WRITE | REQ_PREFLUSH;
+	case IOU_IO_DISCARD:
+		return REQ_OP_DISCARD;
+	case IOU_IO_ZEROES:
+		return REQ_OP_WRITE_ZEROES;
+	default:
+		return REQ_OP_WRITE | REQ_SYNC | REQ_IDLE |
+		       (io->flags & IO_UNIFIED_F_FUA ? REQ_FUA : 0);
+	}
 }
 
 int iou_bio_submit(struct iou_io *io, bool nowait)
 {
 	struct iou_storage *st = io->st;
 	struct bio *bio = &io->bio;
-	blk_opf_t opf;
+	blk_opf_t opf = iou_bio_op(io);
 
-	/* A flush waits for a flush before it: there is no asking not to. */
-	if (nowait && (!io->nr_bvec || !bdev_nowait(st->bdev)))
-		return -EAGAIN;
-	switch (iou_io_op_of(io->flags)) {
-	case IOU_IO_READ:
-		opf = REQ_OP_READ;
-		break;
-	case IOU_IO_FLUSH:
-		opf = REQ_OP_WRITE | REQ_PREFLUSH;
-		break;
-	case IOU_IO_DISCARD:
-		opf = REQ_OP_DISCARD;
-		break;
-	case IOU_IO_ZEROES:
-		opf = REQ_OP_WRITE_ZEROES;
-		break;
-	default:
-		opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
-		if (io->flags & IO_UNIFIED_F_FUA)
-			opf |= REQ_FUA;
-	}
-	if (nowait)
+	if (nowait) {
+		/* A flush waits for a flush before it: there is no asking not to. */
+		if (unlikely(!io->nr_bvec || !bdev_nowait(st->bdev)))
+			return -EAGAIN;
 		opf |= REQ_NOWAIT;
-	if (io->poll && io->nr_bvec && st->pollable)
+	}
+	if (unlikely(io->poll) && io->nr_bvec && st->pollable)
 		opf |= REQ_POLLED;
+	if (likely(iou_bio_alone(io)))
+		opf |= REQ_NOMERGE;
 
+	io->reuse = false;
 	bio_init(bio, st->bdev, NULL, 0, opf);
 	bio->bi_end_io = iou_bio_end;
 	if (io->nr_bvec)

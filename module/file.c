@@ -348,6 +348,7 @@ void iou_file_submit(struct iou_io *io)
 	struct file *file = io->st->file;
 
 	io->moved = 0;
+	io->reuse = false;
 	if (iou_file_beyond(io)) {
 		iou_file_end(io, -EFBIG);
 		return;

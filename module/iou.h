@@ -19,6 +19,7 @@
 #include <linux/mutex.h>
 #include <linux/nospec.h>
 #include <linux/percpu-refcount.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/spinlock.h>
@@ -51,6 +52,21 @@ static inline void iou_count(struct iou_counters __percpu *s,
 }
 
 void iou_counters_sum(struct iou_counters __percpu *s, u64 *sum);
+
+/* ---------------------------------------------------------------- RCU */
+
+/*
+ * As rcu_read_lock() and its end, for a few instructions on the hot path: where those
+ * two are calls, a section without preemption is one for RCU as well and costs less.
+ * Lockdep has to see the real ones.
+ */
+#if defined(CONFIG_PREEMPT_RCU) && !defined(CONFIG_DEBUG_LOCK_ALLOC)
+#define iou_rcu_lock() preempt_disable()
+#define iou_rcu_unlock() preempt_enable()
+#else
+#define iou_rcu_lock() rcu_read_lock()
+#define iou_rcu_unlock() rcu_read_unlock()
+#endif
 
 /* ---------------------------------------------------------- attachments */
 
@@ -143,12 +159,15 @@ void iou_mem_exit(struct iou_mem *mem);
  * struct iou_pool - ops that wait to be used again
  * @busy: somebody takes one
  * @nr: ops that belong to the pool
+ * @next: where the transfer of the last that was taken ended on its attachment: a
+ *	hint, others may have been taken since
  * @ready: ops to take
  * @back: ops that came back, from any context
  */
 struct iou_pool {
 	unsigned long busy;
 	u32 nr;
+	u64 next;
 	struct llist_node *ready;
 	struct llist_head back ____cacheline_aligned_in_smp;
 };

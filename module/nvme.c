@@ -16,12 +16,8 @@
 #include <linux/nvme_ioctl.h>
 #include <linux/slab.h>
 
-#include "compat/compat.h"
 #include "main.h"
-#include "storage.h"
-
-/* drivers/nvme/host/nvme.h */
-void nvme_init_request(struct request *req, struct nvme_command *cmd);
+#include "nvme.h"
 
 struct iou_nvme_request {
 	struct nvme_command *cmd;
@@ -94,26 +90,6 @@ static bool iou_nvme_has_data(const struct iou_io *io)
 	return io->len && io->nr_bvec;
 }
 
-/*
- * All the fields that any command of ours has, the rest stays zero. @counts: it is
- * about blocks.
- */
-static __always_inline struct nvme_command *
-iou_nvme_command(struct iou_io *io, u32 off, u32 len, bool counts)
-{
-	const struct iou_storage *st = io->st;
-	u64 lba = (st->start + io->pos + off) >> st->block_shift;
-	struct nvme_rw_command *c = &io->cmd.rw;
-
-	c->opcode = iou_nvme_opcode(io);
-	c->nsid = cpu_to_le32(st->nsid);
-	c->slba = counts ? cpu_to_le64(lba) : 0;
-	c->length = counts ? cpu_to_le16((len >> st->block_shift) - 1) : 0;
-	c->control = io->flags & IO_UNIFIED_F_FUA ? cpu_to_le16(NVME_RW_FUA) :
-						    0;
-	return &io->cmd;
-}
-
 static noinline void iou_nvme_part_done(struct iou_io *io)
 {
 	if (!atomic_dec_and_test(&io->left))
@@ -128,6 +104,7 @@ static noinline void iou_nvme_failed(struct iou_io *io,
 {
 	int error = blk_status_to_errno(status);
 
+	io->reuse = false;
 	if (req->flags & IOU_NVME_REQ_CANCELLED) {
 		error = -EIO;
 	} else if (req->status) {
@@ -140,7 +117,7 @@ static noinline void iou_nvme_failed(struct iou_io *io,
 		io->error = error;
 }
 
-static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
+enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
 {
 	struct iou_nvme_request *req = iou_nvme_req(rq);
 	struct iou_io *io = rq->end_io_data;
@@ -156,33 +133,11 @@ static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
 	return RQ_END_IO_FREE;
 }
 
-/* Is the memory within a page? */
-static inline bool iou_nvme_in_page(const struct iou_io *io)
-{
-	return io->nr_bvec && io->bvec == &io->one &&
-	       offset_in_page(io->one.bv_offset) + io->one.bv_len <= PAGE_SIZE;
-}
-
-/*
- * Bytes of one page are one segment, and no limit of a device is below that:
- * the block layer need not look.
- */
-static inline void iou_nvme_map_page(struct request *rq, struct bio *bio,
-				     u32 len)
-{
-	rq->nr_phys_segments = 1;
-	rq->__data_len = len;
-	rq->bio = bio;
-	rq->biotail = bio;
-}
-
-/* @page: the memory is within a page, and the command is for all of it. */
-static __always_inline int iou_nvme_start(struct iou_io *io, struct bio *bio,
-					  u32 off, u32 len, bool nowait,
-					  const bool page)
+static noinline int iou_nvme_start_part(struct iou_io *io, struct bio *bio,
+					u32 off, u32 len, bool nowait)
 {
 	const struct iou_storage *st = io->st;
-	const bool data = page || iou_nvme_has_data(io);
+	const bool data = iou_nvme_has_data(io);
 	struct request *rq;
 	blk_opf_t opf;
 	int ret;
@@ -190,36 +145,27 @@ static __always_inline int iou_nvme_start(struct iou_io *io, struct bio *bio,
 	opf = io->flags & IO_UNIFIED_F_WRITE ? REQ_OP_DRV_OUT : REQ_OP_DRV_IN;
 	if (unlikely(io->poll) && data && st->pollable)
 		opf |= REQ_POLLED;
-	rq = blk_mq_alloc_request(bdev_get_queue(st->bdev),
-				  opf | (nowait ? REQ_NOWAIT : 0),
+	rq = blk_mq_alloc_request(st->queue, opf | (nowait ? REQ_NOWAIT : 0),
 				  nowait ? BLK_MQ_REQ_NOWAIT : 0);
 	if (IS_ERR(rq))
 		return PTR_ERR(rq);
 
-	nvme_init_request(rq, iou_nvme_command(io, off, len, page || len));
+	nvme_init_request(rq, iou_nvme_command(io, iou_nvme_opcode(io), off,
+					       len, len));
 	if (data) {
+		io->reuse = false;
 		bio_init(bio, NULL, NULL, 0, opf);
-		iou_bio_set_mem(bio, io, page ? 0 : io->skip + off, len);
-		if (page) {
-			iou_nvme_map_page(rq, bio, len);
-		} else {
-			ret = blk_rq_append_bio(rq, bio);
-			if (unlikely(ret)) {
-				blk_mq_free_request(rq);
-				return ret;
-			}
+		iou_bio_set_mem(bio, io, io->skip + off, len);
+		ret = blk_rq_append_bio(rq, bio);
+		if (unlikely(ret)) {
+			blk_mq_free_request(rq);
+			return ret;
 		}
 	}
 	rq->end_io = iou_nvme_end_io;
 	rq->end_io_data = io;
 	blk_execute_rq_nowait(rq, false);
 	return 0;
-}
-
-static noinline int iou_nvme_start_part(struct iou_io *io, struct bio *bio,
-					u32 off, u32 len, bool nowait)
-{
-	return iou_nvme_start(io, bio, off, len, nowait, false);
 }
 
 /* Bytes that one command can carry. */
@@ -246,10 +192,10 @@ int iou_nvme_submit(struct iou_io *io, bool nowait)
 	u32 part, parts, i, off;
 	int ret;
 
+	if (likely(iou_io_in_page(io) &&
+		   iou_io_op_of(io->flags) <= IOU_IO_WRITE))
+		return iou_nvme_submit_page(io, nowait);
 	io->more = NULL;
-	/* A page is never too much for one command. */
-	if (likely(iou_nvme_in_page(io)))
-		return iou_nvme_start(io, &io->bio, 0, io->len, nowait, true);
 	if (io->len <= PAGE_SIZE)
 		return iou_nvme_start_part(io, &io->bio, 0, io->len, nowait);
 	part = iou_nvme_part_len(io);
@@ -337,7 +283,7 @@ static int iou_nvme_probe_layout(struct iou_storage *st)
 	struct request *rq;
 	int ret;
 
-	rq = blk_mq_alloc_request(bdev_get_queue(st->bdev), REQ_OP_DRV_IN, 0);
+	rq = blk_mq_alloc_request(st->queue, REQ_OP_DRV_IN, 0);
 	if (IS_ERR(rq))
 		return PTR_ERR(rq);
 	memset(&c, 0, sizeof(c));
@@ -365,7 +311,7 @@ int iou_nvme_probe(struct iou_storage *st)
 	if (nsid <= 0)
 		return -ENODEV;
 	/* A multipath head: its bios find a path, its requests would not. */
-	if (!queue_is_mq(bdev_get_queue(st->bdev)))
+	if (!st->mq)
 		return -ENODEV;
 	if (bdev_is_partition(st->bdev))
 		return -EACCES;

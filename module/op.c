@@ -222,6 +222,8 @@ static __always_inline void iou_op_prepare_io(struct iou_op *op, u64 addr,
 	io->pos = op->dev_offset;
 	io->flags = flags;
 	io->poll = op->poll;
+	io->alone = false;
+	io->bvec = NULL;
 	io->nr_bvec = 0;
 	io->len = len;
 	io->opcode = op->d.nvme_opcode;

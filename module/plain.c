@@ -212,10 +212,10 @@ u32 iou_plain_take(struct iou_pair *p, u32 nr, const struct iou_ring_take *take)
 			break;
 		p->pool.ready = op->free.next;
 		op->pair = p;
-		iou_plain_prepare(op, r, st, take->cmd, take->poll,
+		iou_plain_prepare(op, &p->pool, r, st, take->cmd, take->poll,
 				  iou_plain_done);
 		trace_io_unified_submit(r, &op->d);
-		ret = iou_storage_submit(&op->io, take->nowait);
+		ret = iou_plain_submit(&op->io, take->nowait);
 		if (unlikely(ret))
 			iou_plain_refused(op, ret, take->nowait);
 	}

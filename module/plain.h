@@ -10,11 +10,14 @@
 #ifndef IOU_PLAIN_H
 #define IOU_PLAIN_H
 
+#include "bio.h"
+#include "nvme.h"
 #include "op.h"
 
 struct iou_ring_take;
 
-/* The attachments of a descriptor as one word, of one that has only @storage */
+/* Fields of a descriptor that lie side by side are looked at as one word. */
+
 static inline u64 iou_plain_atts(u16 storage)
 {
 	const union {
@@ -23,6 +26,16 @@ static inline u64 iou_plain_atts(u16 storage)
 	} atts = { .index = { storage } };
 
 	return atts.word;
+}
+
+static inline u64 iou_plain_flags(u32 flags)
+{
+	const union {
+		u32 half[2]; /* flags; nvme_opcode, max_hops, reserved0 */
+		u64 word;
+	} w = { .half = { flags } };
+
+	return w.word;
 }
 
 /*
@@ -34,47 +47,66 @@ static __always_inline bool iou_plain_fits(const struct iou_region *r,
 					   const struct io_unified_desc *d,
 					   u32 ignore)
 {
-	const u32 dir = d->flags & ~ignore;
+	const u64 what = *(const u64 *)&d->flags & ~iou_plain_flags(ignore);
 	const u64 addr = d->addr - r->data_off;
+	const u64 len = d->len;
 
+	BUILD_BUG_ON(offsetof(struct io_unified_desc, flags) % sizeof(u64));
 	if (unlikely(d->ops != IO_UNIFIED_OP_NVME))
 		return false;
-	if (dir != IO_UNIFIED_F_READ &&
-	    (dir & ~IO_UNIFIED_F_FUA) != IO_UNIFIED_F_WRITE)
+	if (what != iou_plain_flags(IO_UNIFIED_F_READ) &&
+	    (what & ~iou_plain_flags(IO_UNIFIED_F_FUA)) !=
+		    iou_plain_flags(IO_UNIFIED_F_WRITE))
 		return false;
 	if (unlikely(*(const u64 *)&d->storage !=
-		     iou_plain_atts(st->att.index)))
+			     iou_plain_atts(st->att.index) ||
+		     d->arg))
 		return false;
-	/* nvme_opcode, max_hops and reserved0 are one word */
-	if (unlikely(*(const u32 *)&d->nvme_opcode | d->arg))
+	if (unlikely(((d->dev_offset | len) & st->block_mask) |
+		     (d->addr & st->dma_mask) | (d->flags & st->forbidden)))
 		return false;
-	if (unlikely(((d->dev_offset | d->len) & (iou_block_size(st) - 1)) |
-		     (d->addr & st->dma_mask) | (dir & st->forbidden)))
+	/* None is longer than the region or the attachment. */
+	if (unlikely(len - 1 >= st->plain_max))
 		return false;
-	if (unlikely(!d->len || d->len > IO_UNIFIED_MAX_LEN))
-		return false;
-	if (unlikely(addr > r->data_size || d->len > r->data_size - addr))
-		return false;
-	return likely(d->dev_offset <= st->size &&
-		      d->len <= st->size - d->dev_offset);
+	return likely(addr <= r->data_size - len &&
+		      d->dev_offset <= st->size - len);
 }
 
 /* Ready for iou_storage_submit(). op->d is there and fits. */
 static __always_inline void
-iou_plain_prepare(struct iou_op *op, struct iou_region *r,
-		  struct iou_storage *st, struct io_uring_cmd *cmd, bool poll,
+iou_plain_prepare(struct iou_op *op, struct iou_pool *pool,
+		  struct iou_region *r, struct iou_storage *st,
+		  struct io_uring_cmd *cmd, bool poll,
 		  void (*done)(struct iou_io *io))
 {
+	const u64 pos = op->d.dev_offset;
 	struct iou_io *io = &op->io;
 
 	op->r = r;
 	op->cmd = cmd;
 	io->done = done;
 	io->st = st;
-	io->pos = op->d.dev_offset;
+	io->pos = pos;
 	io->flags = op->d.flags;
 	io->poll = poll;
+	io->alone = pos != READ_ONCE(pool->next);
+	WRITE_ONCE(pool->next, pos + op->d.len);
 	iou_io_set_mem(io, &r->mem, op->d.addr, op->d.len);
+}
+
+/* As iou_storage_submit(). */
+static __always_inline int iou_plain_submit(struct iou_io *io, bool nowait)
+{
+	const u32 path = io->st->path;
+
+	if (likely(iou_io_in_page(io) && path != IO_UNIFIED_PATH_FILE)) {
+		io->error = 0;
+		io->nvme_status = 0;
+		return path == IO_UNIFIED_PATH_PASSTHROUGH ?
+			       iou_nvme_submit_page(io, nowait) :
+			       iou_bio_submit_page(io, nowait);
+	}
+	return iou_storage_submit(io, nowait);
 }
 
 /* The end of a plain op that is a command of its own and has a reference on @st. */

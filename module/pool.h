@@ -33,10 +33,18 @@ void iou_pool_free(struct iou_op *op);
 
 static inline void iou_pool_put(struct iou_op *op)
 {
-	if (likely(op->pool))
-		llist_add(&op->free, &op->pool->back);
-	else
+	struct iou_pool *pool = op->pool;
+	struct llist_node *first;
+
+	if (unlikely(!pool)) {
 		iou_pool_free(op);
+		return;
+	}
+	/* llist_add(), which is a call in older kernels */
+	first = READ_ONCE(pool->back.first);
+	do {
+		op->free.next = first;
+	} while (!try_cmpxchg(&pool->back.first, &first, &op->free));
 }
 
 void iou_pool_free_list(struct llist_node *node);

@@ -96,7 +96,7 @@ int iou_storage_poll(const struct iou_storage *st, struct io_comp_batch *iob,
 	if (!st->pollable)
 		return 0;
 	/* They are few, and an op may have been submitted on any CPU. */
-	map = &bdev_get_queue(st->bdev)->tag_set->map[HCTX_TYPE_POLL];
+	map = &st->queue->tag_set->map[HCTX_TYPE_POLL];
 	for (i = 0; i < map->nr_queues; i++) {
 		bio.bi_cookie = iou_poll_cookie(map->queue_offset + i);
 		n += bio_poll(&bio, iob, flags | BLK_POLL_ONESHOT);
@@ -181,7 +181,7 @@ static const struct iou_att_ops iou_storage_ops = {
 
 static void iou_storage_limits(struct iou_storage *st)
 {
-	struct request_queue *q = bdev_get_queue(st->bdev);
+	struct request_queue *q = st->queue;
 	u64 bytes = (u64)queue_max_hw_sectors(q) << SECTOR_SHIFT;
 
 	st->block_shift = ilog2(bdev_logical_block_size(st->bdev));
@@ -190,7 +190,8 @@ static void iou_storage_limits(struct iou_storage *st)
 	st->max_segs = queue_max_segments(q);
 	st->gap_mask = queue_virt_boundary(q);
 	st->dma_mask = queue_dma_alignment(q);
-	st->pollable = queue_is_mq(q) && q->tag_set->nr_maps > HCTX_TYPE_POLL &&
+	st->mq = queue_is_mq(q);
+	st->pollable = st->mq && q->tag_set->nr_maps > HCTX_TYPE_POLL &&
 		       q->tag_set->map[HCTX_TYPE_POLL].nr_queues;
 }
 
@@ -253,6 +254,7 @@ static int iou_bdev_attach(struct iou_storage *st,
 	int ret;
 
 	st->bdev = I_BDEV(st->file->f_mapping->host);
+	st->queue = bdev_get_queue(st->bdev);
 	iou_storage_limits(st);
 	ret = iou_storage_window(st, arg);
 	return ret ?: iou_storage_path(st, arg);
@@ -302,6 +304,8 @@ struct iou_att *iou_storage_attach(struct iou_region *r,
 	if (ret)
 		goto err_att;
 
+	st->block_mask = iou_block_size(st) - 1;
+	st->plain_max = min3(IO_UNIFIED_MAX_LEN + 0ULL, r->data_size, st->size);
 	arg->path = st->path;
 	arg->block_size = 1U << st->block_shift;
 	arg->max_transfer = st->max_bytes;

@@ -38,11 +38,15 @@ static inline enum iou_io_op iou_io_op_of(u32 flags)
  * @att: the attachment
  * @file: the file, or what keeps the device open
  * @bdev: the device, NULL for a file
+ * @queue: its queue
  * @start: first byte of the window on the device or in the file
  * @size: bytes of the window
  * @nsid: NVMe namespace (passthrough)
  * @path: enum io_unified_path
  * @block_shift: log2 of the logical block size
+ * @block_mask: the block size, less 1
+ * @plain_max: bytes that a plain op may have: not more than an op, the region or the
+ *	window
  * @max_bytes: largest transfer
  * @max_segs: most DMA segments of one transfer
  * @gap_mask: segments in the middle must start and end on this boundary
@@ -51,6 +55,7 @@ static inline enum iou_io_op iou_io_op_of(u32 flags)
  * @writable: rights of the file and the attachment
  * @forbidden: the same: IO_UNIFIED_F_READ, IO_UNIFIED_F_WRITE
  * @pollable: it has queues without interrupts
+ * @mq: its bios become requests of @queue, not bios for others
  * @limit: file: where writes must end
  * @later_lock: file: @later, @workers; _irqsave
  * @later: file: what waits for a worker
@@ -62,11 +67,14 @@ struct iou_storage {
 	struct iou_att att;
 	struct file *file;
 	struct block_device *bdev;
+	struct request_queue *queue;
 	u64 start;
 	u64 size;
 	u32 nsid;
 	u32 path;
 	u32 block_shift;
+	u32 block_mask;
+	u32 plain_max;
 	u32 max_bytes;
 	u32 max_segs;
 	u32 gap_mask;
@@ -75,6 +83,7 @@ struct iou_storage {
 	bool writable;
 	u32 forbidden;
 	bool pollable;
+	bool mq;
 	u64 limit;
 	spinlock_t later_lock; /* see above */
 	struct list_head later;
@@ -103,6 +112,9 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  * @flags: what to do: the descriptor's flags, of which storage looks at its own
  * @opcode: with IO_UNIFIED_F_OPCODE
  * @poll: who submits it polls for it
+ * @alone: it does not go on where the one before it ended
+ * @reuse: @bio was of a transfer like any within a page, which went well, and only
+ *	what that changed is written anew (passthrough)
  * @bvec: the memory: slices of physically contiguous bytes
  * @nr_bvec: how many
  * @skip: bytes to leave out at the start of the first
@@ -129,6 +141,8 @@ struct iou_io {
 	u32 flags;
 	u8 opcode;
 	bool poll;
+	bool alone;
+	bool reuse;
 	struct bio_vec *bvec;
 	u32 nr_bvec;
 	u32 skip;
@@ -196,27 +210,43 @@ static inline int iou_storage_submit(struct iou_io *io, bool nowait)
 /* Why a transfer failed. */
 u16 iou_io_reason(const struct iou_io *io);
 
+/* Bytes of more than one page: a chunk, or the part of the table with them. */
+static inline void iou_io_set_chunks(struct iou_io *io,
+				     const struct iou_mem *mem, u64 addr,
+				     u32 len)
+{
+	unsigned long first = addr >> mem->chunk_shift;
+	unsigned long last = (addr + len - 1) >> mem->chunk_shift;
+
+	if (likely(first == last))
+		return;
+	io->bvec = mem->bvec + first;
+	io->nr_bvec = last - first + 1;
+	io->skip = addr & ((1UL << mem->chunk_shift) - 1);
+}
+
 /* Point an io at @len bytes of the region from @addr, which were checked. */
 static inline void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem,
 				  u64 addr, u32 len)
 {
-	unsigned long first = addr >> mem->chunk_shift;
-	unsigned long last = (addr + len - 1) >> mem->chunk_shift;
-	u32 off = addr & ((1UL << mem->chunk_shift) - 1);
+	u32 off = offset_in_page(addr);
 
 	io->len = len;
-	if (likely(first == last)) {
-		io->one.bv_page = mem->bvec[first].bv_page;
-		io->one.bv_offset = off;
-		io->one.bv_len = len;
-		io->bvec = &io->one;
-		io->nr_bvec = 1;
-		io->skip = 0;
-		return;
-	}
-	io->bvec = mem->bvec + first;
-	io->nr_bvec = last - first + 1;
-	io->skip = off;
+	io->one.bv_page = mem->pages[addr >> PAGE_SHIFT];
+	io->one.bv_len = len;
+	io->one.bv_offset = off;
+	io->bvec = &io->one;
+	io->nr_bvec = 1;
+	io->skip = 0;
+	if (unlikely(off + len > PAGE_SIZE))
+		iou_io_set_chunks(io, mem, addr, len);
+}
+
+/* Is the memory within a page? */
+static inline bool iou_io_in_page(const struct iou_io *io)
+{
+	return io->bvec == &io->one &&
+	       io->one.bv_offset + io->one.bv_len <= PAGE_SIZE;
 }
 
 /* Set a bio up over the slices of an io, from @off bytes into the first. */

@@ -165,6 +165,7 @@ static void iou_batch_submit(struct iou_batch *b)
 	io->pos = b->dev_offset;
 	io->len = b->bytes;
 	io->flags = IO_UNIFIED_F_WRITE | (b->s->d.flags & IO_UNIFIED_F_FUA);
+	io->alone = false;
 	io->bvec = b->bv;
 	io->nr_bvec = b->nr_bv;
 	io->skip = 0;

@@ -271,13 +271,11 @@ static inline void iou_uring_init(struct io_uring_cmd *cmd, u8 link,
 	/* @res and @left are for who needs them. */
 	pdu->polled = 0;
 	pdu->res2 = 0;
-	pdu->cqe32 = issue_flags & IO_URING_F_CQE32;
-	pdu->cancelable = false;
-	pdu->burst = false;
-	pdu->iopoll = issue_flags & IO_URING_F_IOPOLL;
-	pdu->queued = false;
-	pdu->ended = false;
-	pdu->listed = false;
+	pdu->flags = 0;
+	if (issue_flags & IO_URING_F_CQE32)
+		pdu->cqe32 = true;
+	if (unlikely(issue_flags & IO_URING_F_IOPOLL))
+		pdu->iopoll = true;
 	pdu->link = link;
 }
 
@@ -340,7 +338,7 @@ static __always_inline struct iou_op *iou_uring_plain(struct io_uring_cmd *cmd,
 	if (unlikely(!iou_plain_fits(r, iou_att_storage(att), &op->d, 0)))
 		goto put_att;
 	iou_uring_init(cmd, link->index, issue_flags);
-	iou_plain_prepare(op, r, iou_att_storage(att), cmd,
+	iou_plain_prepare(op, &link->pool, r, iou_att_storage(att), cmd,
 			  issue_flags & IO_URING_F_IOPOLL, iou_plain_cmd_done);
 	return op;
 
@@ -374,17 +372,17 @@ int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	    (issue_flags & what) != IO_URING_F_SQE128 ||
 	    READ_ONCE(bytes->desc.ops) != IO_UNIFIED_OP_NVME)
 		return iou_uring_any(cmd, issue_flags);
-	rcu_read_lock();
+	iou_rcu_lock();
 	op = iou_uring_plain(cmd, issue_flags);
-	rcu_read_unlock();
+	iou_rcu_unlock();
 	if (!op)
 		return iou_uring_any(cmd, issue_flags);
 
-	if (unlikely(op->io.poll))
+	if (unlikely(issue_flags & IO_URING_F_IOPOLL))
 		iou_pdu(cmd)->polled = BIT_ULL(op->d.storage);
 	trace_io_unified_submit(op->r, &op->d);
 	iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, 1);
-	ret = iou_storage_submit(&op->io, issue_flags & IO_URING_F_NONBLOCK);
+	ret = iou_plain_submit(&op->io, issue_flags & IO_URING_F_NONBLOCK);
 	if (unlikely(ret))
 		return iou_uring_plain_refuse(op, cmd, issue_flags, ret);
 	return -EIOCBQUEUED;

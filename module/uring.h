@@ -29,6 +29,7 @@ struct iou_op;
  * @ended: and is to post the result, under iou_defer.lock
  * @listed: what waits for it is found in the list alone: @op is in use
  * @link: number of the ring in iou_region.links and iou_file.defer
+ * @flags: all from @cqe32 on
  *
  * The result lives here so that an op is freed, and its region let go, before
  * the submitter's task gets round to posting the CQE: the task may be the very
@@ -43,14 +44,19 @@ struct iou_pdu {
 	u64 res2;
 	s32 res;
 	atomic_t left;
-	bool cqe32;
-	bool cancelable;
-	bool burst;
-	bool iopoll;
-	bool queued;
-	bool ended;
-	bool listed;
-	u8 link;
+	union {
+		struct {
+			bool cqe32;
+			bool cancelable;
+			bool burst;
+			bool iopoll;
+			bool queued;
+			bool ended;
+			bool listed;
+			u8 link;
+		};
+		u64 flags;
+	};
 };
 
 static inline struct iou_pdu *iou_pdu(struct io_uring_cmd *cmd)

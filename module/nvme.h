@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Storage by requests on the NVMe queue: the short way */
+#ifndef IOU_NVME_H
+#define IOU_NVME_H
+
+#include <linux/blk-mq.h>
+
+#include "compat/compat.h"
+#include "storage.h"
+
+/* drivers/nvme/host/nvme.h */
+void nvme_init_request(struct request *req, struct nvme_command *cmd);
+
+rq_end_io_fn iou_nvme_end_io;
+
+/*
+ * All the fields that any command of ours has, the rest stays zero. @counts: it is
+ * about blocks.
+ */
+static __always_inline struct nvme_command *
+iou_nvme_command(struct iou_io *io, u8 opcode, u32 off, u32 len, bool counts)
+{
+	const struct iou_storage *st = io->st;
+	u64 lba = (st->start + io->pos + off) >> st->block_shift;
+	struct nvme_rw_command *c = &io->cmd.rw;
+
+	c->opcode = opcode;
+	c->nsid = cpu_to_le32(st->nsid);
+	c->slba = counts ? cpu_to_le64(lba) : 0;
+	c->length = counts ? cpu_to_le16((len >> st->block_shift) - 1) : 0;
+	c->control = io->flags & IO_UNIFIED_F_FUA ? cpu_to_le16(NVME_RW_FUA) :
+						    0;
+	return &io->cmd;
+}
+
+/*
+ * The bio of a transfer within a page. It has no device, so that all that the block
+ * layer leaves in one that went well is where it came to.
+ */
+static inline void iou_nvme_page_bio(struct iou_io *io, blk_opf_t opf)
+{
+	struct bio *bio = &io->bio;
+
+	if (unlikely(!io->reuse)) {
+		bio_init(bio, NULL, &io->one, 1, 0);
+		bio->bi_vcnt = 1;
+		io->reuse = true;
+	}
+	bio->bi_opf = opf;
+	/* Not ours to free or to walk by pages: as with an io_uring buffer. */
+	bio->bi_flags = BIT(BIO_CLONED);
+	bio->bi_next = NULL;
+	bio->bi_iter = (struct bvec_iter){ .bi_size = io->len };
+}
+
+/*
+ * Bytes of one page are one segment, and no limit of a device is below that:
+ * the block layer need not look.
+ */
+static inline void iou_nvme_map_page(struct request *rq, struct bio *bio,
+				     u32 len)
+{
+	rq->nr_phys_segments = 1;
+	rq->__data_len = len;
+	rq->bio = bio;
+	rq->biotail = bio;
+}
+
+/*
+ * As iou_nvme_submit(), of a read or write within a page, which is never too much for
+ * one command.
+ */
+static __always_inline int iou_nvme_submit_page(struct iou_io *io, bool nowait)
+{
+	const struct iou_storage *st = io->st;
+	const bool write = io->flags & IO_UNIFIED_F_WRITE;
+	blk_opf_t opf = write ? REQ_OP_DRV_OUT : REQ_OP_DRV_IN;
+	struct request *rq;
+
+	if (unlikely(io->poll) && st->pollable)
+		opf |= REQ_POLLED;
+	rq = blk_mq_alloc_request(st->queue, opf | (nowait ? REQ_NOWAIT : 0),
+				  nowait ? BLK_MQ_REQ_NOWAIT : 0);
+	if (IS_ERR(rq))
+		return PTR_ERR(rq);
+
+	io->more = NULL;
+	nvme_init_request(
+		rq, iou_nvme_command(io, write ? nvme_cmd_write : nvme_cmd_read,
+				     0, io->len, true));
+	iou_nvme_page_bio(io, opf);
+	iou_nvme_map_page(rq, &io->bio, io->len);
+	rq->end_io = iou_nvme_end_io;
+	rq->end_io_data = io;
+	blk_execute_rq_nowait(rq, false);
+	return 0;
+}
+
+#endif /* IOU_NVME_H */
