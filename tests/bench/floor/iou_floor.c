@@ -96,9 +96,10 @@ static u64 floor_offset(void)
 	return mul_u64_u64_shr(seed, nr_blocks, 64) * BS;
 }
 
-static void floor_bio(struct floor_slot *slot, blk_opf_t opf)
+static void floor_bio(struct floor_slot *slot, struct block_device *to,
+		      blk_opf_t opf)
 {
-	bio_init(&slot->bio, bdev, NULL, 0, opf);
+	bio_init(&slot->bio, to, NULL, 0, opf);
 	bio_set_flag(&slot->bio, BIO_CLONED);
 	slot->bio.bi_io_vec = &slot->vec;
 	slot->bio.bi_vcnt = 1;
@@ -107,7 +108,8 @@ static void floor_bio(struct floor_slot *slot, blk_opf_t opf)
 
 static void floor_submit_bio(struct floor_slot *slot)
 {
-	floor_bio(slot, REQ_OP_READ);
+	/* at random, so that to look for one to merge it with is in vain */
+	floor_bio(slot, bdev, REQ_OP_READ | REQ_NOMERGE);
 	slot->bio.bi_end_io = floor_bio_end;
 	slot->bio.bi_iter.bi_sector = floor_offset() >> SECTOR_SHIFT;
 	submit_bio(&slot->bio);
@@ -117,7 +119,6 @@ static int floor_submit_request(struct floor_slot *slot)
 {
 	struct nvme_command c = {};
 	struct request *rq;
-	int ret;
 
 	rq = blk_mq_alloc_request(bdev_get_queue(bdev), REQ_OP_DRV_IN, 0);
 	if (IS_ERR(rq))
@@ -127,13 +128,12 @@ static int floor_submit_request(struct floor_slot *slot)
 	c.rw.slba = cpu_to_le64(floor_offset() >> lba_shift);
 	c.rw.length = cpu_to_le16((BS >> lba_shift) - 1);
 	nvme_init_request(rq, &c);
-	floor_bio(slot, REQ_OP_DRV_IN);
-	slot->bio.bi_bdev = NULL;
-	ret = blk_rq_append_bio(rq, &slot->bio);
-	if (ret) {
-		blk_mq_free_request(rq);
-		return ret;
-	}
+	floor_bio(slot, NULL, REQ_OP_DRV_IN);
+	/* a page: one segment, within every limit */
+	rq->nr_phys_segments = 1;
+	rq->__data_len = BS;
+	rq->bio = &slot->bio;
+	rq->biotail = &slot->bio;
 	rq->end_io = FLOOR_RQ_END;
 	rq->end_io_data = slot;
 	blk_execute_rq_nowait(rq, false);
