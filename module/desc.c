@@ -9,10 +9,11 @@
 	(IO_UNIFIED_F_READ | IO_UNIFIED_F_WRITE | IO_UNIFIED_F_FLUSH | \
 	 IO_UNIFIED_F_RX | IO_UNIFIED_F_TX | IO_UNIFIED_F_DISCARD |    \
 	 IO_UNIFIED_F_ZEROES | IO_UNIFIED_F_CANCEL)
-#define IOU_FLAGS                                                    \
-	(IOU_DIRECTIONS | IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE |   \
-	 IO_UNIFIED_F_CQ | IO_UNIFIED_F_LINK | IO_UNIFIED_F_STREAM | \
-	 IO_UNIFIED_F_SOCKET | IO_UNIFIED_F_WAITALL | IO_UNIFIED_F_TIMED)
+#define IOU_FLAGS                                                          \
+	(IOU_DIRECTIONS | IO_UNIFIED_F_FUA | IO_UNIFIED_F_OPCODE |         \
+	 IO_UNIFIED_F_CQ | IO_UNIFIED_F_LINK | IO_UNIFIED_F_STREAM |       \
+	 IO_UNIFIED_F_SOCKET | IO_UNIFIED_F_WAITALL | IO_UNIFIED_F_TIMED | \
+	 IO_UNIFIED_F_LEAD)
 
 static int iou_desc_refuse(u16 *reason, u16 why)
 {
@@ -28,6 +29,10 @@ static bool iou_desc_socket_fits(u32 ops, u32 flags)
 	if (flags & IO_UNIFIED_F_WAITALL &&
 	    (!(flags & IO_UNIFIED_F_SOCKET) || !(flags & IO_UNIFIED_F_RX)))
 		return false;
+	if (flags & IO_UNIFIED_F_LEAD &&
+	    (!(flags & IO_UNIFIED_F_SOCKET) || !(flags & IO_UNIFIED_F_READ) ||
+	     ops & IO_UNIFIED_OP_BPF))
+		return false;
 	return !(flags & IO_UNIFIED_F_SOCKET) ||
 	       (ops & IO_UNIFIED_OP_NETWORK && (flags & both) != both);
 }
@@ -40,7 +45,7 @@ static bool iou_desc_streams(u32 ops, u32 flags)
 
 	if ((ops & ends) != ends ||
 	    flags & (IO_UNIFIED_F_LINK | IO_UNIFIED_F_WAITALL |
-		     IO_UNIFIED_F_TIMED))
+		     IO_UNIFIED_F_TIMED | IO_UNIFIED_F_LEAD))
 		return false;
 	return dir == (IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE) ||
 	       (dir == (IO_UNIFIED_F_READ | IO_UNIFIED_F_TX) &&
@@ -109,7 +114,7 @@ static bool iou_desc_unread(const struct io_unified_desc *d)
 		return true;
 	if (!(d->ops & IO_UNIFIED_OP_BPF) &&
 	    !(d->flags & (IO_UNIFIED_F_STREAM | IO_UNIFIED_F_CANCEL |
-			  IO_UNIFIED_F_TIMED)) &&
+			  IO_UNIFIED_F_TIMED | IO_UNIFIED_F_LEAD)) &&
 	    d->arg)
 		return true;
 	return d->max_hops &&
@@ -168,6 +173,14 @@ int iou_desc_check_mem(const struct iou_region *r,
 		if (start < sizeof(struct io_unified_bpf_ctl))
 			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
 		start -= sizeof(struct io_unified_bpf_ctl);
+	}
+	if (d->flags & IO_UNIFIED_F_LEAD) {
+		if (iou_desc_lead(d) > IO_UNIFIED_MAX_LEN ||
+		    iou_desc_cut(d) >= d->len)
+			return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
+		if (start < iou_desc_lead(d))
+			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
+		start -= iou_desc_lead(d);
 	}
 	if (check_add_overflow(d->addr, (u64)d->len, &end))
 		return iou_desc_refuse(reason, IO_UNIFIED_REASON_OVERFLOW);

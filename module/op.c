@@ -160,6 +160,9 @@ static __always_inline void iou_op_end(struct iou_op *op, int error)
 
 void iou_op_complete(struct iou_op *op, int error)
 {
+	/* What a program drops is not missed. */
+	if (unlikely(op->held))
+		iou_op_unhold(op, error || op->fell_short);
 	iou_op_end(op, error);
 }
 
@@ -189,6 +192,13 @@ static void iou_op_io_done(struct iou_io *io)
 	bool read = op->d.flags & IO_UNIFIED_F_READ;
 
 	if (unlikely(io->error)) {
+		/* Its place in a queue is not given up in an interrupt. */
+		if (op->held) {
+			op->error = io->error;
+			op->reason = iou_io_reason(io);
+			iou_defer_op(op);
+			return;
+		}
 		iou_op_fail(op, io->error, iou_io_reason(io));
 		return;
 	}
@@ -203,7 +213,8 @@ static void iou_op_io_done(struct iou_io *io)
 			 IO_UNIFIED_STAT_WRITTEN_BYTES,
 		  io->nr_bvec ? io->len : 0);
 	/* Programs do not run in hard interrupts, and nothing is sent from there. */
-	if (unlikely(op->prog || op->tq || op->sock) && read && op->len)
+	if (unlikely(op->prog || op->tq || op->sock) && read &&
+	    (op->len || op->held))
 		iou_defer_op(op);
 	else if (unlikely(op->tq))
 		iou_op_send_later(op);
@@ -340,6 +351,8 @@ static int iou_op_switch_sock(struct iou_op *op, u16 index)
 		op->reason = IO_UNIFIED_REASON_CTL_INDEX;
 		return -EINVAL;
 	}
+	if (op->held)
+		iou_op_unhold(op, false);
 	iou_att_put(&op->sock->att);
 	op->sock = iou_att_sock(att);
 	return 0;
@@ -510,8 +523,13 @@ static bool iou_op_writes(const struct iou_op *op)
 
 void iou_op_process(struct iou_op *op, bool nowait)
 {
-	int ret = op->prog ? iou_op_bpf(op) : 0;
+	int ret;
 
+	if (unlikely(op->held) && (op->error || !op->len)) {
+		iou_op_complete(op, op->error);
+		return;
+	}
+	ret = op->prog ? iou_op_bpf(op) : 0;
 	if (ret)
 		iou_op_bpf_stopped(op, ret);
 	else if (op->again)
@@ -688,6 +706,39 @@ struct iou_op *iou_op_new(struct iou_region *r, struct iou_pool *pool,
 	return op;
 }
 
+static void iou_op_read_held_work(struct work_struct *work)
+{
+	struct iou_op *op = container_of(work, struct iou_op, work);
+	int ret = iou_storage_submit(&op->io, false);
+
+	if (ret)
+		iou_op_fail(op, ret, IO_UNIFIED_REASON_IO);
+}
+
+/*
+ * Its turn to send is where it is submitted, so that is not done once more: where the
+ * read would sleep a worker starts it.
+ */
+static noinline int iou_op_read_held(struct iou_op *op, bool nowait)
+{
+	int ret = iou_op_hold(op);
+
+	if (ret)
+		return ret;
+	iou_op_prepare_io(op, op->d.addr, op->d.len);
+	ret = iou_storage_submit(&op->io, nowait);
+	if (ret == -EAGAIN && nowait) {
+		INIT_WORK(&op->work, iou_op_read_held_work);
+		queue_work(iou_wq, &op->work);
+		return 0;
+	}
+	if (ret) {
+		iou_op_unhold(op, true);
+		op->reason = IO_UNIFIED_REASON_IO;
+	}
+	return ret;
+}
+
 int iou_op_start(struct iou_op *op, bool nowait)
 {
 	const struct io_unified_desc *d = &op->d;
@@ -703,6 +754,8 @@ int iou_op_start(struct iou_op *op, bool nowait)
 	}
 	if (unlikely(d->flags & IO_UNIFIED_F_RX)) {
 		ret = op->sock ? iou_op_start_recv(op) : iou_op_start_rx(op);
+	} else if (unlikely(op->sock)) {
+		ret = iou_op_read_held(op, nowait);
 	} else {
 		iou_op_prepare_io(op, d->addr, d->len);
 		ret = iou_storage_submit(&op->io, nowait);

@@ -45,7 +45,8 @@ struct iou_prog;
  * @flags: IO_UNIFIED_CQE_*
  * @verdict: of the program
  * @frame: number of the frame, network stage
- * @error: of a check that failed before its turn to start had come
+ * @error: of a check that failed before its turn to start had come, or, with @held,
+ *	of its read
  * @reason: enum io_unified_reason
  * @hops: reads that the program asked for
  * @burst: @cmd stands for many ops
@@ -58,6 +59,7 @@ struct iou_prog;
  * @lent: its memory is the device's or the stack's still, see struct iou_tx and
  *	struct iou_stx
  * @holds_region: it has a reference on @r, not on attachments alone
+ * @held: @stx is in its socket's queue, and what it is to send is being read
  *
  * All behind @pair is 0 to begin with. A plain read or write has less, see plain.h.
  */
@@ -107,6 +109,7 @@ struct iou_op {
 	bool waits;
 	bool lent;
 	bool holds_region;
+	bool held;
 };
 
 /*
@@ -172,5 +175,12 @@ void iou_op_sent(struct iou_op *op, int error, u16 reason, bool copied,
 /* op_sock.c: the same for sockets. Process context. */
 int iou_op_start_recv(struct iou_op *op);
 void iou_op_send_sock(struct iou_op *op);
+/*
+ * Before it reads what it sends: its place in the socket's queue. 0, or -errno with
+ * op->reason.
+ */
+int iou_op_hold(struct iou_op *op);
+/* It leaves that. @gap: a stream is of no use any more. */
+void iou_op_unhold(struct iou_op *op, bool gap);
 
 #endif /* IOU_OP_H */

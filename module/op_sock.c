@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Ops: the stages of sockets, to receive and to send */
 #include "bpf.h"
+#include "desc.h"
 #include "op.h"
 #include "pool.h"
 #include "trace.h"
@@ -113,8 +114,27 @@ static void iou_op_send_canceled(struct iou_waiter *w, int error, u16 reason)
 
 static int iou_op_post_send(struct iou_waiter *w, u16 *reason)
 {
-	*reason = IO_UNIFIED_REASON_GONE;
-	return iou_sock_post_send(&container_of(w, struct iou_op, waiter)->stx);
+	return iou_sock_post_send(&container_of(w, struct iou_op, waiter)->stx,
+				  false, reason);
+}
+
+static int iou_op_post_held(struct iou_waiter *w, u16 *reason)
+{
+	return iou_sock_post_send(&container_of(w, struct iou_op, waiter)->stx,
+				  true, reason);
+}
+
+/* All that does not depend on what is sent. */
+static void iou_op_init_send(struct iou_op *op)
+{
+	struct iou_stx *tx = &op->stx;
+
+	tx->s = op->sock;
+	tx->over = iou_op_stx_over;
+	tx->free = iou_op_stx_free;
+	iou_op_init_waiter(op);
+	op->waiter.take = iou_op_take_send;
+	op->waiter.canceled = iou_op_send_canceled;
 }
 
 /*
@@ -131,6 +151,68 @@ static void iou_op_let_go(struct iou_op *op)
 	op->st = NULL;
 }
 
+int iou_op_hold(struct iou_op *op)
+{
+	int ret;
+
+	iou_op_init_send(op);
+	ret = iou_waiter_add(&op->waiter, iou_op_post_held, &op->reason);
+	op->held = !ret;
+	return ret;
+}
+
+void iou_op_unhold(struct iou_op *op, bool gap)
+{
+	op->held = false;
+	iou_waiter_del(&op->waiter);
+	iou_stx_leave(&op->stx, gap);
+	iou_sock_send(op->sock);
+}
+
+/* What it was read from, or the program, goes: its bytes will be missed. */
+static bool iou_op_cut_off(const struct iou_op *op)
+{
+	return percpu_ref_is_dying(&op->st->att.refs) ||
+	       (op->prog && percpu_ref_is_dying(&op->prog->att.refs));
+}
+
+/* What is around the bytes that were read. Returns how many are in front of them. */
+static u32 iou_op_add_lead(struct iou_op *op)
+{
+	u32 want;
+
+	if (!(op->d.flags & IO_UNIFIED_F_LEAD))
+		return 0;
+	want = op->d.len - iou_desc_cut(&op->d);
+	if (op->len >= want) {
+		op->len = want;
+		op->fell_short = false;
+	}
+	op->len += iou_desc_lead(&op->d);
+	return iou_desc_lead(&op->d);
+}
+
+/* It has a place in the queue. */
+static void iou_op_send_held(struct iou_op *op)
+{
+	const u64 addr = op->addr - iou_op_add_lead(op);
+	const bool gap = op->fell_short, cut_off = iou_op_cut_off(op);
+	struct iou_sock *s = op->sock;
+
+	percpu_ref_get(&s->att.refs);
+	iou_waiter_let_go(&op->waiter);
+	iou_op_let_go(op);
+	op->held = false;
+	/* If so, it may be over and gone. */
+	if (iou_stx_ready(&op->stx, addr, op->len, gap)) {
+		iou_sock_send(s);
+	} else {
+		iou_op_unhold(op, cut_off);
+		iou_op_fail(op, -ECANCELED, op->stx.why);
+	}
+	iou_att_put(&s->att);
+}
+
 void iou_op_send_sock(struct iou_op *op)
 {
 	u16 reason = IO_UNIFIED_REASON_NONE;
@@ -144,15 +226,14 @@ void iou_op_send_sock(struct iou_op *op)
 	}
 	trace_io_unified_stage(op->r, &op->d, IO_UNIFIED_OP_NETWORK, op->addr,
 			       op->len);
-	tx->s = s;
+	if (op->held) {
+		iou_op_send_held(op);
+		return;
+	}
 	tx->addr = op->addr;
 	tx->len = op->len;
-	tx->over = iou_op_stx_over;
-	tx->free = iou_op_stx_free;
 	iou_op_let_go(op);
-	iou_op_init_waiter(op);
-	op->waiter.take = iou_op_take_send;
-	op->waiter.canceled = iou_op_send_canceled;
+	iou_op_init_send(op);
 
 	/* As above */
 	percpu_ref_get(&s->att.refs);

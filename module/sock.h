@@ -26,6 +26,7 @@ struct iou_sock;
 
 /* Where a send is. Under iou_sock_txq.lock. */
 enum iou_stx_state {
+	IOU_STX_HELD, /* in .waiting; its bytes are not there yet */
 	IOU_STX_WAITING, /* in .waiting; the first may have begun */
 	IOU_STX_FLIGHT, /* the stack has all of it, or all that it will get */
 	IOU_STX_OVER, /* out of the queue, its end is under way */
@@ -47,7 +48,8 @@ enum iou_stx_state {
  * @error: 0, or -errno with @reason
  * @reason: enum io_unified_reason
  * @why: with @revoked: the reason
- * @revoked: who sends it right now ends it, as far as it can be
+ * @revoked: who sends it right now, or has yet to read it, ends it, as far as it
+ *	can be
  * @dying: the same, also if it has begun
  * @attached: the stack referred to the pages
  * @copied: and copied some of the bytes
@@ -126,6 +128,7 @@ struct iou_srx {
  * @work: sends when there is room again
  * @closed: nothing is sent any more
  * @streaming: it has a stream
+ * @gap: TCP: nothing either, since bytes that should have gone before are missing
  */
 struct iou_sock_txq {
 	spinlock_t lock; /* see above */
@@ -137,6 +140,7 @@ struct iou_sock_txq {
 	struct delayed_work work;
 	bool closed;
 	bool streaming;
+	bool gap;
 };
 
 /**
@@ -216,8 +220,20 @@ void iou_sock_iter(const struct iou_sock *s, struct iov_iter *iter,
 /* ------------------------------------------------------ sock_tx.c: sending */
 
 void iou_sock_tx_init(struct iou_sock *s);
-/* Queue it. 0, or -ECANCELED: nothing is sent any more. Any context but hardirq. */
-int iou_sock_post_send(struct iou_stx *tx);
+/*
+ * Queue it; @held: its bytes are not there yet, and what is queued behind it waits for
+ * iou_stx_ready() or iou_stx_leave(). 0, or -ECANCELED and a reason: nothing is sent
+ * any more. Any context but hardirq.
+ */
+int iou_sock_post_send(struct iou_stx *tx, bool held, u16 *reason);
+/*
+ * One that was held has its bytes. False: it was revoked meanwhile and has to leave.
+ * @gap: they are less than there should be: what is queued behind it in a stream, now
+ * or later, ends (_REASON_SOCKET_GAP). Process context; iou_sock_send() follows.
+ */
+bool iou_stx_ready(struct iou_stx *tx, u64 addr, u32 len, bool gap);
+/* One that is held has none, leaves the queue, and is the caller's to end. As above. */
+void iou_stx_leave(struct iou_stx *tx, bool gap);
 /* After that: send what can be sent. Process context. */
 void iou_sock_send(struct iou_sock *s);
 /* There may be room. Any context. */

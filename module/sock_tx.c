@@ -2,9 +2,13 @@
 /*
  * Sockets: sending, and how each send ends
  *
- *	waiting ---> the stack has all of it ---> last reference gone ---> over()
- *	   ^  |
- *	   +--+ no room in the send buffer
+ *	held ---> waiting ---> the stack has all of it ---> last reference gone ---> over()
+ *	             ^  |
+ *	             +--+ no room in the send buffer
+ *
+ * What has to be read first is held where it stands in the queue, so that bytes leave in
+ * the order of submission, and reads go on side by side. A stream cannot leave out
+ * what could not be read: nothing is sent behind that.
  *
  * The stack's references are its socket buffers', whose fragments are pages of the
  * region. With TCP they last until the peer has acknowledged the bytes, or until
@@ -169,7 +173,7 @@ static int iou_stx_push(struct iou_sock *s, struct iou_stx *tx)
 static void iou_stx_take(struct iou_sock_txq *t, struct iou_stx *tx)
 {
 	list_del_init(&tx->node);
-	if (tx->state == IOU_STX_WAITING)
+	if (tx->state <= IOU_STX_WAITING)
 		WRITE_ONCE(t->nr, t->nr - 1);
 	tx->state = IOU_STX_OVER;
 }
@@ -214,6 +218,8 @@ static struct iou_stx *iou_sock_tx_next(struct iou_sock_txq *t)
 	if (!t->closed)
 		tx = list_first_entry_or_null(&t->waiting, struct iou_stx,
 					      node);
+	if (tx && tx->state == IOU_STX_HELD)
+		tx = NULL;
 	t->sending = tx;
 	spin_unlock_bh(&t->lock);
 	return tx;
@@ -264,7 +270,7 @@ void iou_sock_tx_wake(struct iou_sock *s)
 		mod_delayed_work(iou_net_wq, &s->tx.work, 0);
 }
 
-int iou_sock_post_send(struct iou_stx *tx)
+int iou_sock_post_send(struct iou_stx *tx, bool held, u16 *reason)
 {
 	struct iou_sock_txq *t = &tx->s->tx;
 	int ret = 0;
@@ -275,7 +281,7 @@ int iou_sock_post_send(struct iou_stx *tx)
 	INIT_LIST_HEAD(&tx->node);
 	tx->off = 0;
 	tx->end = 0;
-	tx->state = IOU_STX_WAITING;
+	tx->state = held ? IOU_STX_HELD : IOU_STX_WAITING;
 	tx->error = 0;
 	tx->reason = IO_UNIFIED_REASON_NONE;
 	tx->revoked = false;
@@ -285,8 +291,10 @@ int iou_sock_post_send(struct iou_stx *tx)
 	tx->lent = false;
 
 	spin_lock_bh(&t->lock);
-	if (t->closed) {
+	if (t->closed || t->gap) {
 		ret = -ECANCELED;
+		*reason = t->closed ? IO_UNIFIED_REASON_GONE :
+				      IO_UNIFIED_REASON_SOCKET_GAP;
 	} else {
 		list_add_tail(&tx->node, &t->waiting);
 		WRITE_ONCE(t->nr, t->nr + 1);
@@ -306,11 +314,80 @@ void iou_sock_send(struct iou_sock *s)
 	mutex_unlock(&s->tx.mutex);
 }
 
+/* What is behind one that left a hole. Under the lock. */
+static void iou_sock_tx_gap(struct iou_stx *hole, struct list_head *ended)
+{
+	struct iou_sock_txq *t = &hole->s->tx;
+	struct iou_stx *tx = hole, *next;
+
+	if (!hole->s->stream)
+		return;
+	t->gap = true;
+	list_for_each_entry_safe_continue(tx, next, &t->waiting, node) {
+		if (tx->state == IOU_STX_HELD) {
+			tx->revoked = true;
+			tx->why = IO_UNIFIED_REASON_SOCKET_GAP;
+			continue;
+		}
+		iou_stx_take(t, tx);
+		list_add_tail(&tx->node, ended);
+	}
+}
+
+static void iou_stx_end_all(struct list_head *ended, u16 reason)
+{
+	struct iou_stx *tx, *next;
+
+	list_for_each_entry_safe(tx, next, ended, node) {
+		list_del_init(&tx->node);
+		iou_stx_end(tx, -ECANCELED, reason);
+	}
+}
+
+bool iou_stx_ready(struct iou_stx *tx, u64 addr, u32 len, bool gap)
+{
+	struct iou_sock_txq *t = &tx->s->tx;
+	LIST_HEAD(ended);
+	bool revoked;
+
+	spin_lock_bh(&t->lock);
+	revoked = tx->revoked;
+	if (!revoked) {
+		tx->addr = addr;
+		tx->len = len;
+		tx->state = IOU_STX_WAITING;
+		if (unlikely(gap))
+			iou_sock_tx_gap(tx, &ended);
+	}
+	spin_unlock_bh(&t->lock);
+	iou_stx_end_all(&ended, IO_UNIFIED_REASON_SOCKET_GAP);
+	return !revoked;
+}
+
+void iou_stx_leave(struct iou_stx *tx, bool gap)
+{
+	struct iou_sock_txq *t = &tx->s->tx;
+	LIST_HEAD(ended);
+
+	spin_lock_bh(&t->lock);
+	if (gap)
+		iou_sock_tx_gap(tx, &ended);
+	iou_stx_take(t, tx);
+	spin_unlock_bh(&t->lock);
+	iou_stx_end_all(&ended, IO_UNIFIED_REASON_SOCKET_GAP);
+}
+
 /* ---------------------------------------------------------------- the end */
 
 /* Under the lock. True: it is out of the queue, and the caller's to end. */
 static bool iou_stx_give_up(struct iou_sock_txq *t, struct iou_stx *tx)
 {
+	if (tx->state == IOU_STX_HELD) {
+		/* Who reads it ends it. */
+		tx->revoked = true;
+		tx->why = IO_UNIFIED_REASON_GONE;
+		return false;
+	}
 	if (tx->state == IOU_STX_FLIGHT) {
 		/* Else its last reference is gone: it ends by itself. */
 		if (!refcount_inc_not_zero(&tx->ubuf.refcnt))
@@ -330,7 +407,7 @@ bool iou_stx_revoke(struct iou_stx *tx, bool dying, u16 why, bool *leaving)
 	bool mine = false;
 
 	spin_lock_bh(&t->lock);
-	if (tx == t->sending) {
+	if (tx == t->sending || tx->state == IOU_STX_HELD) {
 		tx->revoked = true;
 		tx->dying |= dying;
 		tx->why = why;
@@ -389,10 +466,7 @@ void iou_sock_tx_close(struct iou_sock *s)
 			list_add_tail(&tx->node, &ended);
 	spin_unlock_bh(&t->lock);
 
-	list_for_each_entry_safe(tx, next, &ended, node) {
-		list_del_init(&tx->node);
-		iou_stx_end(tx, -ECANCELED, IO_UNIFIED_REASON_GONE);
-	}
+	iou_stx_end_all(&ended, IO_UNIFIED_REASON_GONE);
 }
 
 void iou_sock_tx_init(struct iou_sock *s)

@@ -117,6 +117,7 @@ static void iou_serve_free(struct iou_stx *tx)
 static void iou_serve_send(struct iou_flow *f, struct iou_chunk *c)
 {
 	struct iou_stx *tx = &c->tx;
+	u16 reason;
 
 	trace_io_unified_stage(f->r, &f->d, IO_UNIFIED_OP_NETWORK, c->addr,
 			       c->len);
@@ -127,11 +128,11 @@ static void iou_serve_send(struct iou_flow *f, struct iou_chunk *c)
 	tx->free = iou_serve_free;
 	c->state = IOU_CHUNK_SENDING;
 	f->busy++;
-	if (!iou_sock_post_send(tx))
+	if (!iou_sock_post_send(tx, false, &reason))
 		return;
 	f->busy--;
 	c->state = IOU_CHUNK_OVER;
-	iou_flow_stop(f, -ECANCELED, IO_UNIFIED_REASON_GONE);
+	iou_flow_stop(f, -ECANCELED, reason);
 }
 
 /* Its turn has come: what becomes of it? False: nothing is to be sent. */

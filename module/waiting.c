@@ -57,6 +57,17 @@ int iou_waiter_add(struct iou_waiter *w,
 	return ret;
 }
 
+void iou_waiter_let_go(struct iou_waiter *w)
+{
+	struct iou_file *f = w->region->file;
+	int i;
+
+	spin_lock_bh(&f->wait_lock);
+	for (i = 1; i < ARRAY_SIZE(w->atts); i++)
+		w->atts[i] = NULL;
+	spin_unlock_bh(&f->wait_lock);
+}
+
 void iou_waiter_del(struct iou_waiter *w)
 {
 	struct iou_file *f = w->region->file;

@@ -55,6 +55,8 @@ struct iou_waiter {
 int iou_waiter_add(struct iou_waiter *w,
 		   int (*start)(struct iou_waiter *w, u16 *reason),
 		   u16 *reason);
+/* It uses but the first of its attachments any more. */
+void iou_waiter_let_go(struct iou_waiter *w);
 /* It ends by itself. Any context but hardirq. */
 void iou_waiter_del(struct iou_waiter *w);
 

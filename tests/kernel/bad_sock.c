@@ -268,6 +268,8 @@ static void descriptors(void)
 	REFUSE_SEND(EINVAL, RESERVED, d->dev_offset = 512);
 	REFUSE_SEND(EINVAL, RESERVED, d->bpf = 1);
 	REFUSE_SEND(EINVAL, RESERVED, d->arg = 1);
+	REFUSE_SEND(EINVAL, OPS, d->flags |= IO_UNIFIED_F_LEAD);
+	REFUSE_RECV(EINVAL, OPS, d->flags |= IO_UNIFIED_F_LEAD);
 	REFUSE_SEND(EINVAL, RESERVED, d->max_hops = 1);
 	REFUSE_SEND(EINVAL, RESERVED, d->reserved0[0] = 1);
 	REFUSE_SEND(EINVAL, SIZE, d->len = 0);
@@ -296,6 +298,19 @@ static void descriptors(void)
 	REFUSE_INGEST(EINVAL, ALIGN, d->addr++);
 	REFUSE_INGEST(ERANGE, RANGE, d->dev_offset = disk.size - 4096);
 	REFUSE_INGEST(ENOENT, INDEX, d->storage = 9);
+	/* What is sent around it is the region's too, and something of it is sent. */
+#define REFUSE_LEAD(error, why, ...)                                          \
+	REFUSE_SEND(error, why, d->ops |= IO_UNIFIED_OP_NVME;                 \
+		    d->flags |= IO_UNIFIED_F_READ | IO_UNIFIED_F_LEAD;        \
+		    d->storage = st; d->addr = t_frame(&r, 1); d->len = 8192; \
+		    __VA_ARGS__)
+	REFUSE_LEAD(EINVAL, SIZE, d->arg = 8192ull << 32);
+	REFUSE_LEAD(EINVAL, SIZE, d->arg = ~0ull);
+	REFUSE_LEAD(EINVAL, SIZE, d->arg = IO_UNIFIED_MAX_LEN + 1);
+	REFUSE_LEAD(EINVAL, ADDR, d->arg = t_frame(&r, 1) - r.reg.data_off + 1);
+	REFUSE_LEAD(EINVAL, OPS, d->ops |= IO_UNIFIED_OP_BPF);
+	REFUSE_LEAD(EINVAL, RESERVED, d->flags &= ~IO_UNIFIED_F_LEAD;
+		    d->arg = 1);
 
 	/* And what is right goes through. */
 	d = t_send_op(sock, 1, end - 10, 10);

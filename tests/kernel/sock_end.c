@@ -9,15 +9,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/disk.h"
 #include "lib/leak.h"
 #include "lib/sock.h"
 #include "lib/sq.h"
 
 enum { SENDS = 12, RECVS = 6, ALL = SENDS + RECVS, SLOT = 32 << 10 };
 
+static struct t_disk disk;
 static struct t_region r;
 static struct t_conn c;
-static int sock;
+static int sock, storage;
 
 /* A peer that does not read: a window and a send buffer, and then nothing. */
 static void connect_stuck(void)
@@ -44,14 +46,23 @@ static void open_region(int round)
 
 	t_region_open(&r, &opt);
 	sock = t_attach_sock(&r, c.end);
+	storage = t_attach_storage(&r, disk.path, IO_UNIFIED_ATTACH_RDONLY);
 }
 
 static struct io_unified_desc op(int i)
 {
 	const u64 addr = r.reg.data_off + (u64)(i % SENDS) * SLOT;
 
-	return i < SENDS ? t_send_op(sock, i, addr, SLOT) :
-			   t_recv_op(sock, i, addr, 100);
+	struct io_unified_desc d = i < SENDS ? t_send_op(sock, i, addr, SLOT) :
+					       t_recv_op(sock, i, addr, 100);
+
+	/* These read first, and hold those behind them. */
+	if (i < SENDS && i % 3 == 2) {
+		d.ops |= IO_UNIFIED_OP_NVME;
+		d.flags |= IO_UNIFIED_F_READ;
+		d.storage = storage;
+	}
+	return d;
 }
 
 /* Each by itself, or all of one command. */
@@ -336,5 +347,6 @@ static const struct t_case cases[] = {
 
 int main(int argc, char **argv)
 {
+	t_disk_nvme(&disk, 512, 0);
 	return t_main(cases, ARRAY_SIZE(cases), argc, argv);
 }

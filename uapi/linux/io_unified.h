@@ -82,6 +82,8 @@ extern "C" {
  * @IO_UNIFIED_FEAT_SOCKET: TCP and UDP sockets as attachments
  * @IO_UNIFIED_FEAT_TX_TIME: IO_UNIFIED_F_TIMED
  * @IO_UNIFIED_FEAT_STREAM_SOCKET: IO_UNIFIED_CMD_STREAM between storage and a socket
+ * @IO_UNIFIED_FEAT_LEAD: IO_UNIFIED_F_LEAD; sockets send in the order of submission,
+ *	also what is read first
  */
 enum io_unified_feature {
 	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
@@ -103,6 +105,7 @@ enum io_unified_feature {
 	IO_UNIFIED_FEAT_SOCKET			= 1 << 16,
 	IO_UNIFIED_FEAT_TX_TIME			= 1 << 17,
 	IO_UNIFIED_FEAT_STREAM_SOCKET		= 1 << 18,
+	IO_UNIFIED_FEAT_LEAD			= 1 << 19,
 };
 
 /**
@@ -210,6 +213,8 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_SOCKET = 119,		/* another error of the socket */
 	/* transmit, continued */
 	IO_UNIFIED_REASON_TX_TIME = 120,	/* launch time is too far away */
+	/* sockets, continued */
+	IO_UNIFIED_REASON_SOCKET_GAP = 121,	/* what was to be sent before is missing */
 };
 
 /* ------------------------------------------------------------------ ioctls */

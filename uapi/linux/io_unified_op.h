@@ -99,6 +99,7 @@ struct io_unified_ctrl {
 #define IO_UNIFIED_F_SOCKET	(1u << 13)	/* RX, TX: @net, @net_tx are sockets */
 #define IO_UNIFIED_F_WAITALL	(1u << 14)	/* SOCKET, RX: wait for all @len bytes */
 #define IO_UNIFIED_F_TIMED	(1u << 15)	/* TX: not before @arg, CLOCK_MONOTONIC ns */
+#define IO_UNIFIED_F_LEAD	(1u << 16)	/* SOCKET, READ, TX: bytes around, see @arg */
 
 /**
  * struct io_unified_desc - one op
@@ -130,7 +131,8 @@ struct io_unified_ctrl {
  * @cookie: handed to the program, and back as it leaves it
  * @arg: with BPF: io_unified_bpf_ctl.state[0]; F_STREAM: byte offset in the region
  *	of a struct io_unified_stream; F_CANCEL: user_data of what is to end;
- *	F_TIMED: when to send
+ *	F_TIMED: when to send; F_LEAD: in the low half how many bytes in front of @addr
+ *	are sent first, in the high half how many of those read, the last, are not
  * @reserved: zero
  *
  * ============================  =============================================
@@ -156,6 +158,7 @@ struct io_unified_ctrl {
  * NETWORK | [BPF |] NVME        RX [WAITALL] | WRITE [FUA]
  * NETWORK | [BPF |] NVME        RX | WRITE [FUA] [STREAM]
  * NETWORK | [BPF |] NVME        READ | TX [STREAM]
+ * NETWORK | NVME                READ | TX [LEAD]
  * ============================  =============================================
  *
  * DISCARD and ZEROES have no memory: @addr is 0, @len bytes from @dev_offset,
@@ -188,11 +191,16 @@ struct io_unified_ctrl {
  * its time has come.
  *
  * Sockets. Ops of one direction on a socket are carried out one behind the other, in
- * the order of submission; after a read, in that in which reads end. TX sends all of
+ * the order of submission. One that reads first has its place from then on: reads go
+ * on side by side, and what is behind it waits. If a read fails or falls short, a TCP
+ * stream would have a hole: sends behind it end with -ECANCELED (_SOCKET_GAP), and so
+ * do all later ones to that attachment. An op that is refused, canceled or dropped
+ * takes no place, or gives it up. TX sends all of
  * @len bytes, however long the peer takes to make room, and with UDP one datagram
  * (-EMSGSIZE, _DATAGRAM). Where the interface can, nothing is copied
- * (IO_UNIFIED_CQE_COPIED). The op is done when nothing refers to the bytes any more:
- * with TCP when the peer has acknowledged them, unless they were copied. RX
+ * (IO_UNIFIED_CQE_COPIED). F_LEAD sends a header that lies in front of what is read, and
+ * an end within a block; the result counts what is sent. The op is done when nothing
+ * refers to the bytes any more: with TCP when the peer has acknowledged them, unless they were copied. RX
  * completes as soon as there are bytes, or one datagram (IO_UNIFIED_CQE_TRUNC: it was
  * longer); with WAITALL when there are @len bytes. At the end of a stream that falls
  * short, and res is 0 when there is nothing more. With WRITE, @addr and @len are

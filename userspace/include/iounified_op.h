@@ -612,6 +612,22 @@ static inline void iou_desc_set_send(struct io_unified_desc *d,
 }
 
 /**
+ * iou_desc_set_lead() - send a header before what is read, and not all of its end
+ * @d: of an op that reads and sends to a socket, without a program
+ * @lead: bytes in front of the buffer, in the region, that are sent first
+ * @cut: of the bytes that are read, the last, how many are not sent
+ *
+ * For a response whose body ends within a block, by one op. The result counts what is
+ * sent: @lead + length - @cut.
+ */
+static inline void iou_desc_set_lead(struct io_unified_desc *d, uint32_t lead,
+				     uint32_t cut)
+{
+	d->flags |= IO_UNIFIED_F_LEAD;
+	d->arg = lead | (uint64_t)cut << 32;
+}
+
+/**
  * iou_desc_set_time() - send not before a time
  * @d: of an op that sends to a network attachment
  * @nsec: CLOCK_MONOTONIC; what has passed is no time. At most

@@ -187,6 +187,8 @@ static const char *const reasons[] = {
 		"the socket reported an error: see its errno in send(2) and recv(2)",
 	[IO_UNIFIED_REASON_TX_TIME] =
 		"the launch time is more than a minute away: hand the packet in later, and take the time from CLOCK_MONOTONIC",
+	[IO_UNIFIED_REASON_SOCKET_GAP] =
+		"bytes that should have been sent before could not be read, so nothing is sent behind them: see the op that failed, detach the socket and close it",
 };
 
 static const char *const paths[] = {
@@ -253,6 +255,7 @@ static const char *const features[] = {
 	"socket",
 	"tx_time",
 	"stream_socket",
+	"lead",
 };
 
 static const char *const memories[] = {

@@ -94,20 +94,10 @@ void t_disk_del_null_blk(const char *name)
 	     name);
 }
 
-void t_disk_null_blk(struct t_disk *d, const char *name, u32 lba, u32 megabytes,
-		     const char *extra)
+void t_disk_open_null_blk(struct t_disk *d, const char *name)
 {
 	char number[32], path[128], *text;
 
-	t_sh("modprobe configfs; mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config");
-	if (t_sh("modprobe null_blk nr_devices=0"))
-		t_skip("no null_blk in this kernel");
-	t_disk_del_null_blk(name);
-	REQUIRE(!t_sh(
-		"set -e; d=/sys/kernel/config/nullb/%s; mkdir $d; cd $d;"
-		"for kv in blocksize=%u size=%u memory_backed=1 %s power=1; do"
-		" echo ${kv#*=} >${kv%%=*}; done",
-		name, lba, megabytes, extra ? extra : ""));
 	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/%s/index", name);
 	text = t_read_file(path);
 	/* By name on newer kernels, by number on older ones. */
@@ -117,6 +107,21 @@ void t_disk_null_blk(struct t_disk *d, const char *name, u32 lba, u32 megabytes,
 		snprintf(number, sizeof(number), "%s", name);
 	free(text);
 	open_disk(d, number);
+}
+
+void t_disk_null_blk(struct t_disk *d, const char *name, u32 lba, u32 megabytes,
+		     const char *extra)
+{
+	t_sh("modprobe configfs; mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config");
+	if (t_sh("modprobe null_blk nr_devices=0"))
+		t_skip("no null_blk in this kernel");
+	t_disk_del_null_blk(name);
+	REQUIRE(!t_sh(
+		"set -e; d=/sys/kernel/config/nullb/%s; mkdir $d; cd $d;"
+		"for kv in blocksize=%u size=%u memory_backed=1 %s power=1; do"
+		" echo ${kv#*=} >${kv%%=*}; done",
+		name, lba, megabytes, extra ? extra : ""));
+	t_disk_open_null_blk(d, name);
 }
 
 static void *aligned(size_t len)

@@ -21,6 +21,8 @@ void t_disk_del_partition(const struct t_disk *whole, int number);
 /* A null_blk device with memory behind it; @extra is "key=value ...". */
 void t_disk_null_blk(struct t_disk *d, const char *name, u32 lba, u32 megabytes,
 		     const char *extra);
+/* One that an earlier case made. */
+void t_disk_open_null_blk(struct t_disk *d, const char *name);
 void t_disk_del_null_blk(const char *name);
 
 /* O_DIRECT through the kernel's own path; fail the case on an error. */
