@@ -69,10 +69,10 @@ static int check_features(struct serve *s, struct serve_options *o)
 		return complain(IOU_EXIT_FAIL,
 				"cannot ask the module what it can do: %s",
 				strerror(-err));
-	if (!(info.features & IO_UNIFIED_FEAT_SOCKET))
+	if (!(info.features & IO_UNIFIED_FEAT_LEAD))
 		return complain(
 			IOU_EXIT_UNAVAILABLE,
-			"the module has no sockets: load the one of the same release");
+			"the module sends no heads before bodies: load the one of the same release");
 	if (info.max_sockets && o->connections > info.max_sockets)
 		return complain(
 			IOU_EXIT_USAGE,

@@ -13,7 +13,7 @@
 #define SERVE_PAGE 4096u
 #define SERVE_SMALL (16u << 10) /* bytes of a small buffer */
 #define SERVE_SLOTS 16 /* pieces under way of one connection */
-#define SERVE_CHUNKS 2 /* of them in large buffers */
+#define SERVE_CHUNKS 4 /* of them in large buffers */
 #define SERVE_BUFFER 16384 /* requests of a connection that are not answered */
 #define SERVE_HEAD 1024 /* bytes of a response's head */
 #define SERVE_LINGER 2 /* seconds to wait for a client to close */
@@ -131,6 +131,7 @@ struct serve_slot {
 	unsigned int buffer;
 	bool drop; /* not to be sent any more */
 	bool ring; /* read by the ring */
+	bool instead; /* the head is all there is: what was read is not sent */
 	uint16_t head_len; /* of the head that goes before it */
 	uint32_t skip; /* bytes that were read and are not to be sent */
 	uint32_t len; /* bytes to send, without the head */

@@ -2,17 +2,16 @@
 /*
  * iou serve: bodies, in pieces, from the drive to the socket
  *
- * A piece has a buffer of the region. Where it starts and ends on blocks of the
- * drive, one op reads it, runs the program over it and sends it. Such an op sends
- * exactly what it read. So where a range starts or an object ends within a block,
- * one op reads the blocks, and another sends the bytes that were asked for: the
- * piece is split. Both are counted.
+ * A piece has a buffer of the region. One op reads it and sends it, with the head of
+ * the response in front of the first, and has its place in the socket's queue from
+ * the start, so that as many as there are buffers read side by side. Where a range
+ * starts within a block, one op reads, and another sends the bytes that were asked
+ * for: the piece is split. Both are counted.
  *
- * An op that reads first is in the socket's queue only once it has read. So what
- * goes behind it is read meanwhile, and handed in when it is over.
- *
- * The head of a response goes before its first piece: in the same send where the
- * piece is split, and else by the ring, in a send that tells that there is more.
+ * A program may shorten or drop a piece, and then nothing may follow it. So there is
+ * one op at a time that reads, runs it and sends, if the piece is of whole blocks;
+ * what goes behind it is read meanwhile, and handed in when it is over. The head is
+ * sent by the ring then, in a send that tells that there is more.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -216,14 +215,29 @@ static void submit(struct serve *s, struct serve_conn *c,
 	c->pending++;
 }
 
+static bool has_program(const struct serve *s)
+{
+	return s->program.fd >= 0;
+}
+
 static void add_program(const struct serve *s, const struct serve_slot *slot,
 			struct io_unified_desc *d, uint64_t size)
 {
-	if (s->program.fd < 0)
+	if (!has_program(s))
 		return;
 	iou_desc_set_bpf(d, (unsigned int)s->bpf.index);
 	iou_desc_set_cookie(d, slot->cookie);
 	d->arg = size;
+}
+
+static void add_lead(const struct serve *s, const struct serve_slot *slot,
+		     struct io_unified_desc *d)
+{
+	const uint64_t addr = buffer_addr(s, slot) - slot->head_len;
+
+	memmove(iou_region_ptr(&s->region, addr), head_ptr(s, slot),
+		slot->head_len);
+	iou_desc_set_lead(d, slot->head_len, slot->read_len - slot->len);
 }
 
 /* The head, by the ring; the op behind it starts when it is out. */
@@ -246,14 +260,17 @@ static void start_combined(struct serve *s, struct serve_conn *c,
 	struct io_unified_desc *d;
 	struct io_uring_sqe *sqe;
 
-	if (slot->head_len)
+	if (has_program(s) && slot->head_len) {
 		send_head(s, c, slot);
-	slot->head_len = 0;
+		slot->head_len = 0;
+	}
 	sqe = serve_sqe(s, 1);
 	d = iou_prep_read(sqe, &s->region, (unsigned int)slot->source->attach,
 			  buffer_addr(s, slot), slot->read_len, from);
 	add_program(s, slot, d, size);
 	iou_desc_set_send(d, (unsigned int)c->socket);
+	if (!has_program(s))
+		add_lead(s, slot, d);
 	submit(s, c, slot, sqe);
 	slot->state = SLOT_COMBINED;
 	c->sent++;
@@ -317,27 +334,67 @@ static void start_send(struct serve *s, struct serve_conn *c,
 	c->sent++;
 }
 
+/* The attachment sends no more. All that was sent before is acknowledged. */
+static void send_instead(struct serve *s, struct serve_conn *c,
+			 struct serve_slot *slot)
+{
+	ssize_t n;
+
+	s->stats.system_calls++;
+	n = send(c->fd, head_ptr(s, slot), slot->head_len,
+		 MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n == slot->head_len) {
+		slot_free(s, c, slot);
+		c->sent++;
+		return;
+	}
+	s->stats.aborted++;
+	conn_abort(s, c);
+}
+
+/* Returns false: not yet, or not any more. */
+static bool send_next(struct serve *s, struct serve_conn *c,
+		      struct serve_slot *slot)
+{
+	if (slot->state == SLOT_READY && slot->drop)
+		slot_free(s, c, slot);
+	if (slot->state == SLOT_DONE) {
+		c->sent++;
+		return true;
+	}
+	if (slot->state != SLOT_READY)
+		return false;
+	if (slot->instead) {
+		if (slot_index(c, slot) == c->first)
+			send_instead(s, c, slot);
+		return slot->state == SLOT_DONE;
+	}
+	/* what the program makes of the one before may be less than it should be */
+	if (c->combined && has_program(s))
+		return false;
+	start_send(s, c, slot);
+	return true;
+}
+
 void body_send_ready(struct serve *s, struct serve_conn *c)
 {
-	while (c->sent < c->nr) {
-		struct serve_slot *slot = slot_at(c, c->sent);
-
-		if (slot->state != SLOT_READY)
-			break;
-		if (slot->drop) {
-			slot_free(s, c, slot);
-			c->sent++;
-			continue;
-		}
-		/* it is not in the socket's queue before it is read */
-		if (c->combined)
-			break;
-		start_send(s, c, slot);
-	}
+	while (c->sent < c->nr && send_next(s, c, slot_at(c, c->sent)))
+		;
 	pop_done(c);
 }
 
 /* -------------------------------------------------------------------- pieces */
+
+/* Can one op read and send it? Everything before it has to be in the socket's queue. */
+static bool combinable(const struct serve *s, const struct serve_conn *c,
+		       const struct serve_slot *slot)
+{
+	if (slot->source->attach < 0 || slot->skip || c->sent + 1 != c->nr)
+		return false;
+	return !has_program(s) ||
+	       (slot->len == slot->read_len && !c->combined &&
+		(!slot->head_len || !c->sent));
+}
 
 /* The piece at the reply's position, as long as a buffer. */
 static void cut(struct serve *s, struct serve_conn *c, struct serve_slot *slot,
@@ -349,7 +406,6 @@ static void cut(struct serve *s, struct serve_conn *c, struct serve_slot *slot,
 	const uint32_t room = s->pool[slot->pool].size;
 	const uint64_t want = skip + (r->end - r->pos);
 	const uint64_t from = object->offset + r->pos - skip;
-	bool combined;
 
 	slot->source = object->source;
 	slot->source->users++;
@@ -362,11 +418,7 @@ static void cut(struct serve *s, struct serve_conn *c, struct serve_slot *slot,
 	r->head_len = 0;
 	r->pos += slot->len;
 
-	/* everything before it is in the socket's queue, and the head can be */
-	combined = slot->source->attach >= 0 && !skip &&
-		   slot->len == slot->read_len && c->sent + 1 == c->nr &&
-		   !c->combined && (!slot->head_len || !c->sent);
-	if (combined)
+	if (combinable(s, c, slot))
 		start_combined(s, c, slot, from, object->size);
 	else
 		start_read(s, c, slot, from, object->size);
@@ -425,6 +477,10 @@ static void read_failed(struct serve *s, struct serve_conn *c,
 		conn_abort(s, c);
 		return;
 	}
+	/* it was in the queue: the stream has a hole, but not without its head */
+	slot->instead = slot->state == SLOT_COMBINED;
+	if (slot->instead)
+		c->sent = n;
 	slot->head_len = (uint16_t)reply_failure(
 		s, (res->flags & IO_UNIFIED_CQE_DROPPED) ? 403 : 500,
 		head_ptr(s, slot));
@@ -450,8 +506,7 @@ static void read_done(struct serve *s, struct serve_conn *c,
 	else if (res->res < 0 || (uint32_t)res->res < slot->skip + slot->len ||
 		 (uint32_t)res->res > slot->read_len)
 		read_failed(s, c, slot, res);
-	else if (slot->ring && slot->state == SLOT_READING &&
-		 s->program.fd >= 0)
+	else if (slot->ring && slot->state == SLOT_READING && has_program(s))
 		start_program(s, c, slot, (uint32_t)res->res);
 	else
 		slot->state = SLOT_READY;
@@ -460,12 +515,10 @@ static void read_done(struct serve *s, struct serve_conn *c,
 static void send_done(struct serve *s, struct serve_conn *c,
 		      struct serve_slot *slot, const struct iou_result *res)
 {
-	uint32_t want = slot->len;
+	const uint32_t want = slot->head_len + slot->len;
 
 	if (slot->state == SLOT_COMBINED)
 		c->combined--;
-	else
-		want += slot->head_len;
 	if (res->res == (int)want) {
 		s->stats.body_bytes += slot->len;
 		s->stats.copied += !!(res->flags & IO_UNIFIED_CQE_COPIED);
@@ -473,9 +526,18 @@ static void send_done(struct serve *s, struct serve_conn *c,
 		pop_done(c);
 		return;
 	}
+	/* the one before it that failed tells what becomes of the connection */
+	if (res->reason == IO_UNIFIED_REASON_SOCKET_GAP) {
+		slot_free(s, c, slot);
+		pop_done(c);
+		return;
+	}
 	if (slot->state == SLOT_COMBINED && res->reason &&
-	    res->reason < IO_UNIFIED_REASON_NOT_SOCKET)
+	    res->reason < IO_UNIFIED_REASON_NOT_SOCKET) {
 		read_failed(s, c, slot, res);
+		if (slot->instead)
+			return;
+	}
 	if (c->state != CONN_DEAD) {
 		if (res->res >= 0)
 			s->stats.aborted++;
