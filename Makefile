@@ -65,6 +65,9 @@ check-debug:
 check-model:
 	tests/check model
 
+check-tcp:
+	tests/check tcp
+
 check-unit:
 	$(MAKE) -C userspace check
 
@@ -96,6 +99,7 @@ help:
 	@echo 'check         every test on KERNELS="6.1 6.12 7.x"; TESTS="pattern" picks guest tests'
 	@echo 'check-debug   the guest suites on a kernel with KASAN, lockdep and kmemleak'
 	@echo 'check-model   two million random ops against a model of the drives'
+	@echo 'check-tcp     streams of 1 GiB over loopback, veth and e1000e'
 	@echo 'check-unit    the unit tests, on this host'
 	@echo 'lint          checkpatch, sparse, W=1, clang-format, cppcheck, shellcheck'
 	@echo 'format        clang-format, in place'
@@ -104,4 +108,4 @@ help:
 	@echo 'clean         removes what was built; caches stay in ~/.cache/io_unified'
 
 .PHONY: all no-headers module userspace install install-userspace install-config \
-	dkms-source dkms uninstall check check-debug check-model check-unit lint format demo bench clean help
+	dkms-source dkms uninstall check check-debug check-model check-tcp check-unit lint format demo bench clean help

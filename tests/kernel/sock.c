@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sockets: what is sent and received, when an op ends, and with what. */
-#include <linux/bpf.h>
-#include <bpf/bpf.h>
+/* TCP sockets: what is sent and received, when an op ends, and with what. */
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,11 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "bpf/ops.h"
-#include "lib/bpf.h"
-#include "lib/disk.h"
 #include "lib/sock.h"
-#include "lib/sq.h"
 
 /* Each op has a slot of the region, and may be anywhere in it. */
 enum { SLOTS = 32, SLOT = 64 << 10, MAX = SLOT - 4096 };
@@ -46,12 +40,12 @@ static void open_region(u32 ring_flags)
 	t_region_open(&r, &opt);
 }
 
-static void set_up(int type)
+static void set_up(void)
 {
 	const struct way *way = t_arg;
 
 	open_region(way ? way->ring_flags : 0);
-	t_connect(&c, way ? way->family : AF_INET, type,
+	t_connect(&c, way ? way->family : AF_INET, SOCK_STREAM,
 		  way ? way->where : T_LO);
 	sock = t_attach_sock(&r, c.end);
 }
@@ -70,16 +64,6 @@ static u64 sock_stat(enum io_unified_stat s)
 static u64 slot_addr(u32 slot)
 {
 	return r.reg.data_off + (u64)slot * SLOT + dice(4096);
-}
-
-static void sndbuf(int fd, int bytes)
-{
-	REQUIRE(!setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)));
-}
-
-static void rcvbuf(int fd, int bytes)
-{
-	REQUIRE(!setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)));
 }
 
 /* The next completion, which has to come. */
@@ -162,7 +146,7 @@ static void sends(void)
 	u32 copied;
 	u64 n;
 
-	set_up(SOCK_STREAM);
+	set_up();
 	t_peer_read(&peer, c.peer, ~0ull, 100000, 0);
 	n = send_stream(TOTAL, &copied);
 	shutdown(c.end, SHUT_WR);
@@ -183,9 +167,9 @@ static void slow_reader(void)
 	u32 copied;
 	u64 n;
 
-	set_up(SOCK_STREAM);
-	sndbuf(c.end, 64 << 10);
-	rcvbuf(c.peer, 16 << 10);
+	set_up();
+	t_sndbuf(c.end, 64 << 10);
+	t_rcvbuf(c.peer, 16 << 10);
 	t_peer_read(&peer, c.peer, ~0ull, 30000, 1000);
 	n = send_stream(TOTAL, &copied);
 	shutdown(c.end, SHUT_WR);
@@ -204,9 +188,9 @@ static void stopped_reader(void)
 	bool over[OPS] = {};
 	u64 at = 0;
 
-	set_up(SOCK_STREAM);
-	sndbuf(c.end, 128 << 10);
-	rcvbuf(c.peer, 64 << 10);
+	set_up();
+	t_sndbuf(c.end, 128 << 10);
+	t_rcvbuf(c.peer, 64 << 10);
 	for (i = 0; i < OPS; i++, at += LEN) {
 		d = t_send_op(sock, i, r.reg.data_off + (u64)i * LEN, LEN);
 		t_stream_fill(t_ptr(&r, d.addr), LEN, at);
@@ -269,7 +253,7 @@ static void receives(void)
 	u64 next = 0, at = 0, i;
 	bool here[SLOTS] = {};
 
-	set_up(SOCK_STREAM);
+	set_up();
 	for (i = 0; i < SLOTS; i++) {
 		d = t_recv_op(sock, i, slot_addr(i), 1 + dice(MAX));
 		of[i] = d;
@@ -327,7 +311,7 @@ static void wait_all(void)
 	struct t_res res;
 	int i;
 
-	set_up(SOCK_STREAM);
+	set_up();
 	for (i = 0; i <= N + 1; i++) {
 		d = t_recv_op(sock, i, r.reg.data_off + (u64)i * 262144 + i,
 			      LEN);
@@ -368,93 +352,6 @@ static void wait_all(void)
 	tear_down();
 }
 
-/* -------------------------------------------------------------- datagrams */
-
-static void datagrams(void)
-{
-	enum { N = 200 };
-	static u8 buf[70000];
-	struct io_unified_desc d;
-	struct t_res res;
-	u32 len[SLOTS], i, k, n;
-	ssize_t got;
-
-	set_up(SOCK_DGRAM);
-	rcvbuf(c.peer, 4 << 20);
-	rcvbuf(c.end, 4 << 20);
-	for (i = 0; i < N; i += SLOTS) {
-		n = N - i < SLOTS ? N - i : SLOTS;
-		for (k = 0; k < n; k++) {
-			len[k] = 1 + dice(k % 4 ? 1400 : 9000);
-			d = t_send_op(sock, k, slot_addr(k), len[k]);
-			t_stream_fill(t_ptr(&r, d.addr), len[k], i + k);
-			t_queue(&r, &d);
-		}
-		t_submit(&r);
-		/* Not read before all was sent and overwritten */
-		for (k = 0; k < n; k++) {
-			res = reap();
-			CHECK_EQ(res.res, len[res.user_data], "reason %u",
-				 res.reason);
-			CHECK(res.flags & IO_UNIFIED_CQE_SENT);
-			memset(t_ptr(&r, r.reg.data_off + res.user_data * SLOT),
-			       0xee, SLOT);
-		}
-		for (k = 0; k < n; k++) {
-			got = recv(c.peer, buf, sizeof(buf), MSG_DONTWAIT);
-			REQUIRE_EQ(got, len[k], "datagram %u", i + k);
-			CHECK(t_stream_is(buf, got, i + k), "datagram %u",
-			      i + k);
-		}
-	}
-	CHECK_EQ(sock_stat(IO_UNIFIED_STAT_TX_PACKETS), N);
-
-	/* And back: one each, cut if the op has no room for it. */
-	for (i = 0; i < 8; i++) {
-		d = t_recv_op(sock, i, slot_addr(i), 1000);
-		t_queue(&r, &d);
-		len[i] = d.addr - r.reg.data_off;
-	}
-	t_submit(&r);
-	silent(20);
-	for (i = 0; i < 8; i++) {
-		t_stream_fill(buf, 3000, i);
-		REQUIRE(send(c.peer, buf, i * 300, 0) == (ssize_t)i * 300);
-	}
-	for (i = 0; i < 8; i++) {
-		res = reap();
-		k = res.user_data;
-		n = k * 300 < 1000 ? k * 300 : 1000;
-		CHECK_EQ(res.res, n, "reason %u", res.reason);
-		CHECK_EQ(!!(res.flags & IO_UNIFIED_CQE_TRUNC), k * 300 > 1000);
-		CHECK(t_stream_is(t_ptr(&r, r.reg.data_off + len[k]), n, k));
-	}
-
-	d = t_send_op(sock, 1, r.reg.data_off, 65536);
-	ends(&d, -EMSGSIZE, IO_UNIFIED_REASON_DATAGRAM);
-	d = t_recv_op(sock, 1, r.reg.data_off, 1000);
-	d.flags |= IO_UNIFIED_F_WAITALL;
-	ends(&d, -EOPNOTSUPP, IO_UNIFIED_REASON_SOCKET_TYPE);
-
-	/* Nobody is there: told to who waits. */
-	d = t_recv_op(sock, 77, r.reg.data_off, 1000);
-	t_queue(&r, &d);
-	t_submit(&r);
-	silent(20);
-	close(c.peer);
-	d = t_send_op(sock, 78, r.reg.data_off + SLOT, 100);
-	t_queue(&r, &d);
-	t_submit(&r);
-	for (i = 0; i < 2; i++) {
-		res = reap();
-		if (res.user_data == 78)
-			continue;
-		CHECK_EQ(res.res, -ECONNREFUSED);
-		CHECK_EQ(res.reason, IO_UNIFIED_REASON_UNREACHABLE);
-	}
-	tear_down();
-}
-
 /* --------------------------------------------------------------------- ends */
 
 static void half_close(void)
@@ -462,7 +359,7 @@ static void half_close(void)
 	struct io_unified_desc d;
 	struct t_peer peer;
 
-	set_up(SOCK_STREAM);
+	set_up();
 	shutdown(c.peer, SHUT_WR);
 	d = t_recv_op(sock, 1, r.reg.data_off, 1000);
 	ends(&d, 0, 0);
@@ -519,9 +416,9 @@ static void peer_resets(void)
 {
 	struct io_unified_desc d;
 
-	set_up(SOCK_STREAM);
-	sndbuf(c.end, 128 << 10);
-	rcvbuf(c.peer, 64 << 10);
+	set_up();
+	t_sndbuf(c.end, 128 << 10);
+	t_rcvbuf(c.peer, 64 << 10);
 	start_all(16);
 	t_sleep_ms(100);
 	t_reset_peer(&c);
@@ -540,7 +437,7 @@ static void peer_vanishes(void)
 	int ms = 1500;
 	u64 from;
 
-	set_up(SOCK_STREAM);
+	set_up();
 	REQUIRE(!setsockopt(c.end, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms,
 			    sizeof(ms)));
 	REQUIRE(!t_sh("tc qdisc add dev " T_NS_VETH " root netem loss 100%%"),
@@ -561,7 +458,7 @@ static void application(void)
 	struct t_res res;
 	char buf[64];
 
-	set_up(SOCK_STREAM);
+	set_up();
 	memcpy(t_ptr(&r, r.reg.data_off), "one two ", 8);
 	d = t_send_op(sock, 1, r.reg.data_off, 4);
 	ends(&d, 4, 0);
@@ -591,365 +488,11 @@ static void application(void)
 	tear_down();
 }
 
-/* ---------------------------------------------------- storage and programs */
-
-static void serve(void)
-{
-	enum { LEN = 49152, N = 12 };
-	struct bpf_object *obj = t_bpf_open("ops", true);
-	struct io_unified_desc d;
-	struct t_peer peer;
-	struct t_disk disk;
-	struct t_res res;
-	int i, st, edit;
-	u8 *got, *want;
-
-	set_up(SOCK_STREAM);
-	t_disk_nvme(&disk, 512, 0);
-	st = t_attach_storage(&r, disk.path, 0);
-	want = aligned_alloc(4096, LEN * N);
-	t_stream_fill(want, LEN * N, 0);
-	t_disk_write(&disk, want, LEN * N, 1 << 20);
-
-	t_peer_read(&peer, c.peer, LEN * N, LEN, 0);
-	for (i = 0; i < N; i++) {
-		d = t_send_op(sock, i, r.reg.data_off + (u64)i * SLOT, LEN);
-		d.ops |= IO_UNIFIED_OP_NVME;
-		d.flags |= IO_UNIFIED_F_READ;
-		d.storage = st;
-		d.dev_offset = (1 << 20) + (u64)i * LEN;
-		/* Reads may end in any order: one after the other. */
-		res = t_op(&r, &d);
-		CHECK_EQ(res.res, LEN, "reason %u", res.reason);
-		CHECK(res.flags & IO_UNIFIED_CQE_SENT);
-	}
-	t_peer_join(&peer);
-	CHECK_EQ(peer.done, LEN * N);
-
-	/* Through a program, which inverts the first bytes */
-	edit = t_attach_bpf(&r, t_bpf_prog(obj, "edit"));
-	d.addr += 64;
-	d.addr &= ~63ull;
-	d.ops |= IO_UNIFIED_OP_BPF;
-	d.bpf = edit;
-	d.len = 4096;
-	d.dev_offset = 1 << 20;
-	res = t_op(&r, &d);
-	CHECK_EQ(res.res, 4096, "reason %u", res.reason);
-	got = malloc(4096);
-	REQUIRE(recv(c.peer, got, 4096, MSG_WAITALL) == 4096);
-	for (i = 0; i < 32; i++)
-		got[i] = ~got[i];
-	CHECK(!memcmp(got, want, 4096));
-
-	/* A read that fails sends nothing. */
-	d.dev_offset = disk.size;
-	res = t_op(&r, &d);
-	CHECK_EQ(res.res, -ERANGE);
-	CHECK(recv(c.peer, got, 1, MSG_DONTWAIT) < 0);
-	tear_down();
-	bpf_object__close(obj);
-}
-
-/* What was read is on its way: the drive is not needed any more. */
-static void drive_goes(void)
-{
-	enum { LEN = 49152, N = 8 };
-	struct io_unified_desc d;
-	struct t_peer peer;
-	struct t_disk disk;
-	struct t_res res;
-	int i, st;
-	u8 *want;
-	u64 from;
-
-	set_up(SOCK_STREAM);
-	sndbuf(c.end, 64 << 10);
-	rcvbuf(c.peer, 32 << 10);
-	t_disk_nvme(&disk, 512, 0);
-	st = t_attach_storage(&r, disk.path, 0);
-	want = aligned_alloc(4096, LEN);
-	t_stream_fill(want, LEN, 0);
-	t_disk_write(&disk, want, LEN, 1 << 20);
-	for (i = 0; i < N; i++) {
-		d = t_send_op(sock, i, r.reg.data_off + (u64)i * SLOT, LEN);
-		d.ops |= IO_UNIFIED_OP_NVME;
-		d.flags |= IO_UNIFIED_F_READ;
-		d.storage = st;
-		d.dev_offset = 1 << 20;
-		t_queue(&r, &d);
-	}
-	t_submit(&r);
-	t_sleep_ms(200);
-	from = t_now_ms();
-	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_STORAGE, st), 0);
-	CHECK(t_now_ms() - from < 1000, "it waited for the peer");
-	/* All of it comes: the same bytes, one time after the other. */
-	for (i = 0; i < N; i++) {
-		t_peer_read(&peer, c.peer, LEN, LEN, 0);
-		t_peer_join(&peer);
-		CHECK_EQ(peer.done, LEN);
-	}
-	for (i = 0; i < N; i++) {
-		res = reap();
-		CHECK_EQ(res.res, LEN, "reason %u", res.reason);
-	}
-	tear_down();
-}
-
-static void configure(struct bpf_object *obj, struct ops_config config)
-{
-	u32 zero = 0;
-
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
-}
-
-static void ingest(void)
-{
-	enum { LEN = 65536, N = 8, REST = 1000 };
-	struct bpf_object *obj = t_bpf_open("ops", true);
-	struct io_unified_desc d;
-	struct t_peer peer;
-	struct t_disk disk;
-	struct t_res res;
-	u8 *got, *want;
-	int i, st;
-
-	set_up(SOCK_STREAM);
-	t_disk_nvme(&disk, 512, 0);
-	st = t_attach_storage(&r, disk.path, 0);
-	t_disk_zero(&disk, 2 << 20, LEN * (N + 1));
-	want = calloc(1, LEN * (N + 1));
-	t_stream_fill(want, LEN * N + REST, 0);
-	got = aligned_alloc(4096, LEN * (N + 1));
-
-	for (i = 0; i <= N; i++) {
-		d = t_recv_op(sock, i, r.reg.data_off + (u64)i * LEN, LEN);
-		d.ops |= IO_UNIFIED_OP_NVME;
-		d.flags |= IO_UNIFIED_F_WRITE | IO_UNIFIED_F_WAITALL;
-		d.storage = st;
-		d.dev_offset = (2 << 20) + (u64)i * LEN;
-		memset(t_ptr(&r, d.addr), 0xee, LEN);
-		t_queue(&r, &d);
-	}
-	t_submit(&r);
-	t_peer_write(&peer, c.peer, LEN * N + REST, 30000, 0);
-	t_peer_join(&peer);
-	shutdown(c.peer, SHUT_WR);
-	for (i = 0; i <= N; i++) {
-		res = reap();
-		CHECK_EQ(res.res, res.user_data < N ? LEN : REST, "reason %u",
-			 res.reason);
-	}
-	t_disk_read(&disk, got, LEN * (N + 1), 2 << 20);
-	/* The rest of its last block is zeros. */
-	CHECK(!memcmp(got, want, LEN * (N + 1)));
-	d.user_data = 50;
-	ends(&d, 0, 0);
-	REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_SOCKET, sock), 0);
-	t_disconnect(&c);
-
-	t_connect(&c, AF_INET, SOCK_STREAM, T_LO);
-	sock = t_attach_sock(&r, c.end);
-	d.net = sock;
-	/* Canceled, what was received is written all the same. */
-	t_disk_zero(&disk, d.dev_offset, LEN);
-	REQUIRE(send(c.peer, want + 3, REST, 0) == REST);
-	t_queue(&r, &d);
-	t_submit(&r);
-	silent(50);
-	t_queue_cancel(&r, d.user_data, 51);
-	t_submit(&r);
-	for (i = 0; i < 2; i++) {
-		res = reap();
-		CHECK_EQ(res.res, res.user_data == 51 ? 1 : REST);
-		CHECK_EQ(res.reason,
-			 res.user_data == 51 ? 0 : IO_UNIFIED_REASON_CANCELED);
-	}
-	t_disk_read(&disk, got, 4096, d.dev_offset);
-	CHECK(!memcmp(got, want + 3, REST));
-
-	/* A program drops, and says where to. */
-	d.addr = r.reg.data_off + 4096;
-	d.len = 512;
-	d.dev_offset = 2 << 20;
-	d.ops |= IO_UNIFIED_OP_BPF;
-	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "set"));
-	configure(obj, (struct ops_config){ .verdict = XDP_DROP });
-	REQUIRE(send(c.peer, got, 512, 0) == 512);
-	res = t_op(&r, &d);
-	CHECK_EQ(res.res, 0);
-	CHECK(res.flags & IO_UNIFIED_CQE_DROPPED);
-	configure(obj, (struct ops_config){ .verdict = XDP_PASS,
-					    .set = SET_DEV_OFFSET,
-					    .dev_offset = 3 << 20 });
-	REQUIRE(send(c.peer, want + 512, 512, 0) == 512);
-	ends(&d, 512, 0);
-	t_disk_read(&disk, got, 512, 3 << 20);
-	CHECK(!memcmp(got, want + 512, 512));
-	/* There is nothing to send back with. */
-	configure(obj, (struct ops_config){ .verdict = XDP_TX });
-	REQUIRE(send(c.peer, got, 512, 0) == 512);
-	ends(&d, -EOPNOTSUPP, IO_UNIFIED_REASON_BPF_TX);
-	tear_down();
-	bpf_object__close(obj);
-}
-
-/* A program looks at what is received, edits what is sent, and says where to. */
-static void programs(void)
-{
-	struct bpf_object *obj = t_bpf_open("ops", true);
-	struct io_unified_desc d;
-	struct t_conn other;
-	struct t_res res;
-	u8 got[600], want[600];
-	int i, second;
-
-	set_up(SOCK_STREAM);
-	t_stream_fill(want, sizeof(want), 3);
-	d = t_recv_op(sock, 1, r.reg.data_off + 4096, sizeof(want));
-	d.flags |= IO_UNIFIED_F_WAITALL;
-	d.ops |= IO_UNIFIED_OP_BPF;
-	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "edit"));
-	REQUIRE(send(c.peer, want, sizeof(want), 0) == sizeof(want));
-	res = t_op(&r, &d);
-	CHECK_EQ(res.res, sizeof(want), "reason %u", res.reason);
-	memcpy(got, t_ptr(&r, d.addr), sizeof(got));
-	for (i = 0; i < 32; i++)
-		got[i] = ~got[i];
-	CHECK(!memcmp(got, want, sizeof(want)));
-
-	t_connect(&other, AF_INET, SOCK_STREAM, T_LO);
-	second = t_attach_sock(&r, other.end);
-	d = t_send_op(sock, 2, r.reg.data_off + 4096, sizeof(want));
-	t_stream_fill(t_ptr(&r, d.addr), sizeof(want), 3);
-	d.ops |= IO_UNIFIED_OP_BPF;
-	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "choose_net"));
-	configure(obj, (struct ops_config){ .verdict = XDP_PASS,
-					    .storage = second });
-	ends(&d, sizeof(want), 0);
-	REQUIRE(recv(other.peer, got, sizeof(got), MSG_WAITALL) == sizeof(got));
-	CHECK(!memcmp(got, want, sizeof(want)));
-	CHECK(recv(c.peer, got, 1, MSG_DONTWAIT) < 0);
-	configure(obj,
-		  (struct ops_config){ .verdict = XDP_PASS, .storage = 60 });
-	ends(&d, -EINVAL, IO_UNIFIED_REASON_CTL_INDEX);
-	tear_down();
-	t_disconnect(&other);
-	bpf_object__close(obj);
-}
-
-/* ------------------------------------------------------------------- rings */
-
-/* From an SQ: a batch of both directions, and a group that waits for a peer. */
-static void from_rings(void)
-{
-	struct io_unified_cqe cqe;
-	struct io_unified_desc d;
-	int i, n = 0;
-	char buf[64];
-
-	set_up(SOCK_STREAM);
-	t_stream_fill(t_ptr(&r, r.reg.data_off), 8000, 0);
-	for (i = 0; i < 8; i++) {
-		d = t_send_op(sock, i, r.reg.data_off + i * 1000, 1000);
-		REQUIRE(t_sq_put(&r, 0, &d));
-	}
-	d = t_recv_op(sock, 8, r.reg.data_off + SLOT, 100);
-	REQUIRE(t_sq_put(&r, 0, &d));
-	REQUIRE(send(c.peer, "ping", 4, 0) == 4);
-	CHECK_EQ(t_ring(&r, 0, 9, 0).res, 9);
-	for (i = 0; i < 9; i++) {
-		REQUIRE(t_cq(&r, &cqe, 1000));
-		CHECK_EQ(cqe.res, cqe.user_data == 8 ? 4 : 1000, "reason %u",
-			 cqe.reason);
-		CHECK_EQ(cqe.ops, IO_UNIFIED_OP_NETWORK);
-	}
-
-	/* The answer follows the question. */
-	d.user_data = 20;
-	d.flags |= IO_UNIFIED_F_LINK;
-	REQUIRE(t_sq_put(&r, 0, &d));
-	d = t_send_op(sock, 21, r.reg.data_off + SLOT, 4);
-	REQUIRE(t_sq_put(&r, 0, &d));
-	CHECK_EQ(t_ring(&r, 0, 2, IO_UNIFIED_RING_SUBMIT).res, 2);
-	CHECK(!t_cq(&r, &cqe, 50));
-	for (i = 0; i < 8000; i += n) {
-		n = recv(c.peer, buf, 64, 0);
-		REQUIRE(n > 0 && t_stream_is(buf, n, i));
-	}
-	REQUIRE(send(c.peer, "echo", 4, 0) == 4);
-	for (i = 0; i < 2; i++) {
-		REQUIRE(t_cq(&r, &cqe, 5000));
-		CHECK_EQ(cqe.user_data, 20 + i);
-		CHECK_EQ(cqe.res, 4);
-	}
-	REQUIRE(recv(c.peer, buf, 64, 0) == 4);
-	CHECK(!memcmp(buf, "echo", 4));
-
-	/* After the end of the stream nothing of the group goes on. */
-	d = t_recv_op(sock, 30, r.reg.data_off, 100);
-	d.flags |= IO_UNIFIED_F_LINK;
-	REQUIRE(t_sq_put(&r, 0, &d));
-	d = t_send_op(sock, 31, r.reg.data_off, 4);
-	REQUIRE(t_sq_put(&r, 0, &d));
-	shutdown(c.peer, SHUT_WR);
-	CHECK_EQ(t_ring(&r, 0, 2, 0).res, 2);
-	REQUIRE(t_cq(&r, &cqe, 1000));
-	CHECK_EQ(cqe.res, 0);
-	REQUIRE(t_cq(&r, &cqe, 1000));
-	CHECK_EQ(cqe.res, -ECANCELED);
-	CHECK_EQ(cqe.reason, IO_UNIFIED_REASON_LINK);
-
-	/* Without io_uring */
-	d.user_data = 40;
-	cqe = t_enter_op(&r, 0, &d);
-	CHECK_EQ(cqe.res, 4);
-	tear_down();
-}
-
-/* A command for many that wait, canceled one by one and all at once. */
-static void ring_waits(void)
-{
-	struct io_unified_cqe cqe;
-	struct io_unified_desc d;
-	struct t_res res;
-	int i;
-
-	set_up(SOCK_STREAM);
-	for (i = 0; i < 4; i++) {
-		d = t_recv_op(sock, i, r.reg.data_off + i * 1000, 1000);
-		REQUIRE(t_sq_put(&r, 0, &d));
-	}
-	t_queue_ring(&r, &r.ring, 0, 4, 0, 99);
-	t_submit(&r);
-	silent(20);
-	t_queue_cancel(&r, 2, 98);
-	t_submit(&r);
-	res = reap();
-	CHECK_EQ(res.user_data, 98);
-	CHECK_EQ(res.res, 1);
-	REQUIRE(t_cq(&r, &cqe, 1000));
-	CHECK_EQ(cqe.user_data, 2);
-	CHECK_EQ(cqe.res, -ECANCELED);
-	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_SOCKET, sock), 0);
-	res = reap();
-	CHECK_EQ(res.user_data, 99);
-	CHECK_EQ(res.res, 4);
-	for (i = 0; i < 3; i++) {
-		REQUIRE(t_cq(&r, &cqe, 0));
-		CHECK_EQ(cqe.res, -ECANCELED);
-		CHECK_EQ(cqe.reason, IO_UNIFIED_REASON_GONE);
-	}
-	tear_down();
-}
-
 static void shows(void)
 {
 	char path[64], *text;
 
-	set_up(SOCK_STREAM);
+	set_up();
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", r.fd);
 	text = t_read_file(path);
 	CHECK(strstr(text, "iou-socket-0:\tprotocol=tcp peer=127.0.0.1:"), "%s",
@@ -983,20 +526,11 @@ static const struct t_case cases[] = {
 	{ "receives, IPv4 over veth", receives, 0, &four_veth },
 	{ "receives, DEFER_TASKRUN", receives, 0, &deferred },
 	{ "WAITALL", wait_all, 0, &four },
-	{ "datagrams, IPv4", datagrams, 0, &four },
-	{ "datagrams, IPv6", datagrams, 0, &six },
 	{ "half-close", half_close },
 	{ "the peer resets", peer_resets, 0, &four },
 	{ "the peer resets, over veth", peer_resets, 0, &six_veth },
 	{ "the peer vanishes", peer_vanishes, 0, &four_veth },
 	{ "the application uses it too", application },
-	{ "from storage to the peer", serve },
-	{ "from storage to the peer, DEFER_TASKRUN", serve, 0, &deferred },
-	{ "the drive goes", drive_goes },
-	{ "from the peer to storage", ingest },
-	{ "programs", programs },
-	{ "from an SQ", from_rings },
-	{ "a command for many that wait", ring_waits },
 	{ "nothing is left", clean },
 };
 

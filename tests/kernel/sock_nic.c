@@ -4,7 +4,6 @@
  * sent may be overwritten at once. Two of e1000e on one hub, the other one in a
  * network namespace of its own.
  */
-#include <dirent.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -22,30 +21,6 @@ static struct t_region r;
 static struct t_conn c;
 static int sock;
 
-/* NICs, by their driver. */
-static void nics(char names[2][IFNAMSIZ], int want)
-{
-	char path[320], driver[256];
-	struct dirent **all;
-	int i, n, found = 0;
-	ssize_t len;
-
-	n = scandir("/sys/class/net", &all, NULL, versionsort);
-	for (i = 0; i < n && found < want; i++) {
-		snprintf(path, sizeof(path), "/sys/class/net/%s/device/driver",
-			 all[i]->d_name);
-		len = readlink(path, driver, sizeof(driver) - 1);
-		if (len < 0)
-			continue;
-		driver[len] = 0;
-		if (!strcmp(strrchr(driver, '/') + 1, "e1000e"))
-			snprintf(names[found++], IFNAMSIZ, "%.15s",
-				 all[i]->d_name);
-	}
-	if (found < want)
-		t_skip("no two e1000e");
-}
-
 /*
  * The emulated NIC cuts segments of IPv6 into what nobody can put together. The
  * kernel does it as well, and does not copy either.
@@ -59,34 +34,6 @@ static void segment_in_kernel(const char *name)
 	snprintf(req.ifr_name, IFNAMSIZ, "%.15s", name);
 	REQUIRE(!ioctl(fd, SIOCETHTOOL, &req), "%s", name);
 	close(fd);
-}
-
-static void prepare(void)
-{
-	char names[2][IFNAMSIZ], path[64], *text;
-	bool up = false;
-	int i;
-
-	nics(names, 2);
-	t_ns_nic(names[0], names[1]);
-	/* The link takes its time. */
-	snprintf(path, sizeof(path), "/sys/class/net/%s/carrier", names[0]);
-	for (i = 0; i < 100 && !up; i++) {
-		text = t_read_file(path);
-		up = atoi(text);
-		free(text);
-		t_sleep_ms(100);
-	}
-	REQUIRE(up, "no link");
-}
-
-/* The one that is left here */
-static const char *own_nic(void)
-{
-	static char names[2][IFNAMSIZ];
-
-	nics(names, 1);
-	return names[0];
 }
 
 static void set_up(int type)
@@ -126,7 +73,7 @@ static void stream(void)
 
 	set_up(SOCK_STREAM);
 	if (*(const int *)t_arg == AF_INET6)
-		segment_in_kernel(own_nic());
+		segment_in_kernel(t_ns_nic_here());
 	t_peer_read(&peer, c.peer, ~0ull, 100000, 0);
 	for (slot = 0; slot < SLOTS; slot++, flying++) {
 		len[slot] = queue(slot, at);
@@ -194,7 +141,7 @@ static void clean(void)
 static const int four = AF_INET, six = AF_INET6;
 
 static const struct t_case cases[] = {
-	{ "two NICs", prepare },
+	{ "two NICs", t_ns_two_nics },
 	{ "TCP, IPv4", stream, 0, &four },
 	{ "TCP, IPv6", stream, 0, &six },
 	{ "UDP, IPv4", datagrams, 0, &four },

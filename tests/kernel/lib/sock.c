@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -43,18 +45,78 @@ static void ns_make(void)
 	ns_addresses(T_NS_VETH, "iouv1");
 }
 
-void t_ns_nic(const char *here, const char *there)
+/* NICs, by their driver. */
+static void nics(char names[2][IFNAMSIZ], int want)
 {
+	char path[320], driver[256];
+	struct dirent **all;
+	int i, n, found = 0;
+	ssize_t len;
+
+	n = scandir("/sys/class/net", &all, NULL, versionsort);
+	for (i = 0; i < n && found < want; i++) {
+		snprintf(path, sizeof(path), "/sys/class/net/%s/device/driver",
+			 all[i]->d_name);
+		len = readlink(path, driver, sizeof(driver) - 1);
+		if (len < 0)
+			continue;
+		driver[len] = 0;
+		if (!strcmp(strrchr(driver, '/') + 1, "e1000e"))
+			snprintf(names[found++], IFNAMSIZ, "%.15s",
+				 all[i]->d_name);
+	}
+	if (found < want)
+		t_skip("no two e1000e");
+}
+
+void t_ns_two_nics(void)
+{
+	char names[2][IFNAMSIZ];
+	int i;
+
+	nics(names, 2);
 	REQUIRE(!t_sh("ip netns add iouns && ip link set %s netns iouns",
-		      there));
-	ns_addresses(here, there);
+		      names[1]));
+	ns_addresses(names[0], names[1]);
+	/* The link takes its time, at either end. */
+	for (i = 0; t_sh("ip link show %s | grep -q LOWER_UP &&"
+			 " ip -n iouns link show %s | grep -q LOWER_UP",
+			 names[0], names[1]);
+	     i++) {
+		REQUIRE(i < 50, "no link");
+		t_sleep_ms(100);
+	}
+}
+
+const char *t_ns_nic_here(void)
+{
+	static char names[2][IFNAMSIZ];
+
+	nics(names, 1);
+	return names[0];
+}
+
+void t_ns_cut(bool cut)
+{
+	const char *state = cut ? "down" : "up";
+
+	/* A veth would go down at both ends. */
+	if (!t_sh("[ -e /sys/class/net/" T_NS_VETH " ]"))
+		REQUIRE(!t_sh("tc qdisc %s dev " T_NS_VETH " root netem%s",
+			      cut ? "add" : "del", cut ? " loss 100%" : ""));
+	else
+		REQUIRE(!t_sh(
+			"ip -n iouns -o link | sed -n '/LOOPBACK/!s/^[0-9]*: \\([^:@]*\\).*/\\1/p' |"
+			" while read dev; do ip -n iouns link set $dev %s; done",
+			state));
 }
 
 void t_ns_del(void)
 {
+	/* A NIC stays here, and so would the way to it. */
 	if (!access(NS_PATH, F_OK))
 		t_sh("ip link del " T_NS_VETH
-		     " 2>/dev/null; ip netns del iouns");
+		     " 2>/dev/null; ip netns del iouns; ip addr flush to 10.97.0.0/24; ip addr flush to fd97::/64");
 }
 
 /* ----------------------------------------------------------- connections */
@@ -141,6 +203,16 @@ void t_reset_peer(struct t_conn *c)
 	REQUIRE(!setsockopt(c->peer, SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
 	close(c->peer);
 	c->peer = -1;
+}
+
+void t_sndbuf(int fd, int bytes)
+{
+	REQUIRE(!setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)));
+}
+
+void t_rcvbuf(int fd, int bytes)
+{
+	REQUIRE(!setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)));
 }
 
 /* ------------------------------------------------------------------- ops */

@@ -25,12 +25,20 @@ enum t_where {
 /* Makes a connection; @type is SOCK_STREAM or SOCK_DGRAM. */
 void t_connect(struct t_conn *c, int family, int type, enum t_where where);
 void t_disconnect(struct t_conn *c);
-/* Moves a NIC into the namespace of T_NS, and gives both addresses. */
-void t_ns_nic(const char *here, const char *there);
+/* T_NS over two e1000e that are wired, instead of veth; skips if they are not there. */
+void t_ns_two_nics(void);
+/* Of these the one that is left here. */
+const char *t_ns_nic_here(void);
+/* Whether anything arrives: of @where T_NS, and not from here. */
+void t_ns_cut(bool cut);
 /* Takes the namespace away; nothing is left of it. */
 void t_ns_del(void);
 /* Closing the peer resets the connection. */
 void t_reset_peer(struct t_conn *c);
+
+/* The kernel takes twice as much for its own. */
+void t_sndbuf(int fd, int bytes);
+void t_rcvbuf(int fd, int bytes);
 
 /* Fails the case or returns its index. */
 int t_attach_sock(struct t_region *r, int fd);
