@@ -3,11 +3,14 @@
  * Asks an HTTP server for ranges of an object, and says what the machine did
  *
  *	serve_client ADDRESS PORT PATH OBJECT-SIZE BODY-SIZE COUNT CONNECTIONS
+ *		SERVER-PID [PID]... [-- [PID]...]
  *
- * COUNT different ranges, in random order, so that a cold cache stays cold. The
- * bytes are counted and thrown away by the stack: what the client costs is little,
- * and the same for every server. On one CPU a second thread takes what is left of
- * it, and so tells how much was work, interrupts included.
+ * COUNT different ranges, in random order, so that a cold cache stays cold; before
+ * that, a block for each connection, so that what a server does once for each is
+ * not measured. The bytes are counted and thrown away by the stack. On one CPU a second thread takes
+ * what is left of it, and so tells how much was work, interrupts included. What the
+ * tasks of the other PIDs did of it is the client's: they poll its NIC. Those behind
+ * -- poll the server's.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,6 +28,8 @@
 #include <unistd.h>
 
 #define MAX_CONNS 256
+#define MAX_TASKS 16
+#define WARM_UP 4096u
 #define HEAD 2048
 
 struct conn {
@@ -99,11 +104,39 @@ static void soak_start(void)
 	ns_per_spare = (double)(now(CLOCK_MONOTONIC) - start) / (double)before;
 }
 
+/* ------------------------------------------------------------- what others did */
+
+struct tasks {
+	int pid[MAX_TASKS];
+	int nr;
+};
+
+static struct tasks client_nic, server_nic;
+
+/* Of threads of the kernel: they have no clock. */
+static uint64_t tasks_ns(const struct tasks *t)
+{
+	unsigned long long ns;
+	uint64_t sum = 0;
+	char path[64];
+	FILE *f;
+	int i;
+
+	for (i = 0; i < t->nr; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/schedstat", t->pid[i]);
+		f = fopen(path, "r");
+		if (!f || fscanf(f, "%llu", &ns) != 1)
+			die("%s: %s", path, strerror(errno));
+		fclose(f);
+		sum += ns;
+	}
+	return sum;
+}
+
 /* ------------------------------------------------------------------- requests */
 
-static void ask(struct conn *c)
+static void ask_range(struct conn *c, uint64_t first, uint64_t len)
 {
-	uint64_t first = order[asked++] * body_size;
 	char text[512];
 	int n;
 
@@ -111,12 +144,17 @@ static void ask(struct conn *c)
 		text, sizeof(text),
 		"GET %s HTTP/1.1\r\nHost: a\r\nRange: bytes=%llu-%llu\r\n\r\n",
 		path, (unsigned long long)first,
-		(unsigned long long)(first + body_size - 1));
+		(unsigned long long)(first + len - 1));
 	if (send(c->fd, text, (size_t)n, MSG_NOSIGNAL) != n)
 		die("send: %s", strerror(errno));
 	c->in_head = true;
 	c->len = 0;
-	c->left = body_size;
+	c->left = len;
+}
+
+static void ask(struct conn *c)
+{
+	ask_range(c, order[asked++] * body_size, body_size);
 }
 
 static void over(struct conn *c)
@@ -174,6 +212,37 @@ static void readable(struct conn *c)
 		;
 }
 
+static void answer_all(int epoll, uint64_t want)
+{
+	while (answered < want) {
+		struct epoll_event ev[64];
+		int i, got = epoll_wait(epoll, ev, 64, 60000);
+
+		if (got <= 0)
+			die("nothing comes");
+		for (i = 0; i < got; i++)
+			readable(ev[i].data.ptr);
+	}
+}
+
+/* The object's last range is for that, and for nothing else. */
+static void warm_up(int epoll, struct conn *conns, int n, uint64_t object)
+{
+	const uint64_t asked_later = asked;
+	int i;
+
+	asked = count;
+	for (i = 0; i < n; i++)
+		ask_range(&conns[i], object - (uint64_t)(i + 1) * WARM_UP,
+			  WARM_UP);
+	answer_all(epoll, (uint64_t)n);
+	asked = asked_later;
+	answered = 0;
+	bytes = 0;
+	/* what is left to do for these is done */
+	usleep(100000);
+}
+
 static void shuffle(uint64_t ranges)
 {
 	uint64_t i;
@@ -209,16 +278,28 @@ static void conn_open(struct conn *c, int epoll, const char *address,
 int main(int argc, char **argv)
 {
 	static struct conn conns[MAX_CONNS];
-	uint64_t start, own, left, ranges;
+	uint64_t object, start, own, left, ranges, others, server, polls;
 	int epoll = epoll_create1(0), n, i;
+	struct tasks *t = &client_nic;
+	clockid_t server_clock;
 
-	if (argc != 8)
-		die("ADDRESS PORT PATH OBJECT-SIZE BODY-SIZE COUNT CONNECTIONS");
+	if (argc < 9 || argc > 9 + MAX_TASKS)
+		die("ADDRESS PORT PATH OBJECT-SIZE BODY-SIZE COUNT CONNECTIONS SERVER-PID [PID]...");
+	if (clock_getcpuclockid(atoi(argv[8]), &server_clock))
+		die("there is no process %s", argv[8]);
+	for (i = 9; i < argc; i++) {
+		if (!strcmp(argv[i], "--"))
+			t = &server_nic;
+		else
+			t->pid[t->nr++] = atoi(argv[i]);
+	}
 	path = argv[3];
 	body_size = strtoull(argv[5], NULL, 0);
 	count = strtoull(argv[6], NULL, 0);
 	n = atoi(argv[7]);
-	ranges = body_size ? strtoull(argv[4], NULL, 0) / body_size : 0;
+	object = strtoull(argv[4], NULL, 0);
+	left = (uint64_t)n * WARM_UP;
+	ranges = body_size && object > left ? (object - left) / body_size : 0;
 	if (n < 1 || n > MAX_CONNS || count < (uint64_t)n || count > ranges)
 		die("the object has not so many ranges, or so many connections make no sense");
 	srandom((unsigned int)getpid());
@@ -228,26 +309,27 @@ int main(int argc, char **argv)
 	for (i = 0; i < n; i++)
 		conn_open(&conns[i], epoll, argv[1], argv[2]);
 
+	warm_up(epoll, conns, n, object);
 	start = now(CLOCK_MONOTONIC);
 	own = now(CLOCK_THREAD_CPUTIME_ID);
+	server = now(server_clock);
+	others = tasks_ns(&client_nic);
+	polls = tasks_ns(&server_nic);
 	left = spare_now();
 	for (i = 0; i < n; i++)
 		ask(&conns[i]);
-	while (answered < count) {
-		struct epoll_event ev[64];
-		int got = epoll_wait(epoll, ev, 64, 60000);
-
-		if (got <= 0)
-			die("nothing comes");
-		for (i = 0; i < got; i++)
-			readable(ev[i].data.ptr);
-	}
-	start = now(CLOCK_MONOTONIC) - start;
-	own = now(CLOCK_THREAD_CPUTIME_ID) - own;
+	answer_all(epoll, count);
 	left = spare_now() - left;
-	printf("{\"requests\":%llu,\"bytes\":%llu,\"wall_ns\":%llu,\"client_ns\":%llu,\"busy_ns\":",
+	polls = tasks_ns(&server_nic) - polls;
+	others = tasks_ns(&client_nic) - others;
+	server = now(server_clock) - server;
+	own = now(CLOCK_THREAD_CPUTIME_ID) - own;
+	start = now(CLOCK_MONOTONIC) - start;
+	printf("{\"requests\":%llu,\"bytes\":%llu,\"wall_ns\":%llu,\"client_ns\":%llu,\"client_nic_ns\":%llu,\"server_ns\":%llu,\"server_nic_ns\":%llu,\"busy_ns\":",
 	       (unsigned long long)answered, (unsigned long long)bytes,
-	       (unsigned long long)start, (unsigned long long)own);
+	       (unsigned long long)start, (unsigned long long)own,
+	       (unsigned long long)others, (unsigned long long)server,
+	       (unsigned long long)polls);
 	if (ns_per_spare > 0)
 		printf("%.0f}\n", (double)start - (double)left * ns_per_spare);
 	else
