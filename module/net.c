@@ -437,6 +437,7 @@ void iou_net_stop_sending(struct iou_region *r)
 
 static void iou_netq_free(struct iou_netq *q)
 {
+	iou_txq_exit(&q->tx);
 	bitmap_free(q->held);
 	kvfree(q->owners);
 	kfree(q);

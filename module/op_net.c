@@ -181,6 +181,7 @@ void iou_op_send(struct iou_op *op)
 	tx->len = op->len;
 	tx->time = op->d.flags & IO_UNIFIED_F_TIMED ? op->d.arg : 0;
 	tx->sent = iou_op_tx_over;
+	tx->sent_many = NULL;
 	tx->free = iou_op_tx_free;
 	if (unlikely(tx->time) || !iou_tx_send(tx))
 		iou_op_send_waiting(op);

@@ -18,16 +18,11 @@
  * device: it only reads what it has references on.
  */
 #include <linux/delay.h>
-#include <linux/etherdevice.h>
-#include <linux/if_vlan.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 
 #include "compat/net.h"
 #include "netq.h"
-
-/* Bytes of each packet that are copied: drivers and the stack read headers. */
-#define IOU_TX_LINEAR 64u
 
 /* Packets that a caller sends on behalf of others */
 #define IOU_TX_BUDGET 64
@@ -38,7 +33,20 @@
 /* How long a detach waits for packets that the device has, in ms */
 #define IOU_TX_LINGER_MS 1000
 
-static void iou_tx_over(struct iou_tx *tx)
+/* Does the interface copy? */
+static void iou_tx_learn(struct iou_txq *t, const struct iou_tx *tx)
+{
+	u32 copies = 0;
+
+	if (!tx->watched)
+		return;
+	if (tx->orphaned)
+		copies = min(READ_ONCE(t->copies), IOU_TX_COPIES) + 1;
+	if (copies != READ_ONCE(t->copies))
+		WRITE_ONCE(t->copies, copies);
+}
+
+static void iou_tx_count(struct iou_tx *tx)
 {
 	struct iou_counters __percpu *stats = tx->q->att.stats;
 
@@ -50,8 +58,34 @@ static void iou_tx_over(struct iou_tx *tx)
 		if (tx->copied)
 			iou_count(stats, IO_UNIFIED_STAT_TX_COPIED_BYTES,
 				  tx->len);
+		iou_tx_learn(&tx->q->tx, tx);
 	}
+}
+
+static void iou_tx_over(struct iou_tx *tx)
+{
+	iou_tx_count(tx);
 	tx->sent(tx);
+}
+
+/* The same for packets one behind the other. */
+static void iou_tx_all_over(struct iou_tx **txs, u32 n)
+{
+	u32 i, same;
+
+	for (i = 0; i < n; i++)
+		iou_tx_count(txs[i]);
+	for (; n; n -= same, txs += same) {
+		const struct iou_tx *tx = txs[0];
+
+		for (same = 1; same < n && txs[same]->sent == tx->sent; same++)
+			;
+		if (tx->sent_many)
+			tx->sent_many(txs, same);
+		else
+			for (i = 0; i < same; i++)
+				txs[i]->sent(txs[i]);
+	}
 }
 
 static void iou_tx_free_rcu(struct rcu_head *rcu)
@@ -89,8 +123,10 @@ static void iou_tx_released(struct sk_buff *skb, struct ubuf_info *ubuf,
 {
 	struct iou_tx *tx = container_of(ubuf, struct iou_tx, ubuf);
 
-	if (!zerocopy)
+	if (!zerocopy) {
+		WRITE_ONCE(tx->orphaned, true);
 		WRITE_ONCE(tx->copied, true);
+	}
 	iou_tx_put(tx);
 }
 
@@ -98,138 +134,61 @@ static const struct ubuf_info_ops iou_tx_ubuf_ops = {
 	.complete = iou_tx_released,
 };
 
-/* ------------------------------------------------------------ one packet */
+/* ---------------------------------------------------------- to the device */
 
-static int iou_tx_refuse(struct iou_tx *tx, int error, u16 reason)
+/* What the device still refers to is seen from now on. */
+static void iou_tx_fly(struct iou_txq *t, struct iou_tx **txs, u32 n)
 {
-	tx->error = error;
-	tx->reason = reason;
-	return error;
-}
+	bool locked = false;
+	u32 i;
 
-/* What the device and the queue are like may change with every packet. */
-static int iou_tx_check(struct iou_tx *tx, const struct net_device *dev)
-{
-	if (READ_ONCE(tx->q->tx.closed))
-		return iou_tx_refuse(tx, -ECANCELED, IO_UNIFIED_REASON_GONE);
-	if (!dev)
-		return iou_tx_refuse(tx, -ENODEV, IO_UNIFIED_REASON_NET_GONE);
-	if (!netif_running(dev))
-		return iou_tx_refuse(tx, -ENETDOWN, IO_UNIFIED_REASON_NET_DOWN);
-	if (!netif_carrier_ok(dev))
-		return iou_tx_refuse(tx, -ENETDOWN,
-				     IO_UNIFIED_REASON_NO_CARRIER);
-	if (tx->q->queue >= READ_ONCE(dev->real_num_tx_queues))
-		return iou_tx_refuse(tx, -EINVAL, IO_UNIFIED_REASON_QUEUE);
-	if (tx->len < ETH_HLEN)
-		return iou_tx_refuse(tx, -EINVAL, IO_UNIFIED_REASON_TX_LEN);
-	/* As a packet socket: a VLAN tag is not counted. */
-	if (tx->len > READ_ONCE(dev->mtu) + dev->hard_header_len + VLAN_HLEN)
-		return iou_tx_refuse(tx, -EMSGSIZE, IO_UNIFIED_REASON_TX_LEN);
-	return 0;
-}
+	for (i = 0; i < n; i++) {
+		struct iou_tx *tx = txs[i];
 
-static int iou_tx_add_frags(struct sk_buff *skb, const struct iou_mem *mem,
-			    u64 addr, u32 len)
-{
-	int i = 0;
-	u32 part;
-
-	for (; len; addr += part, len -= part) {
-		struct page *page = mem->pages[addr >> PAGE_SHIFT];
-
-		if (i == MAX_SKB_FRAGS)
-			return -EMSGSIZE;
-		part = min_t(u32, len, PAGE_SIZE - offset_in_page(addr));
-		get_page(page);
-		skb_add_rx_frag(skb, i++, page, offset_in_page(addr), part,
-				part);
+		/* We have one reference. */
+		if (refcount_read(&tx->ubuf.refcnt) == 1)
+			continue;
+		if (!locked)
+			spin_lock_bh(&t->lock);
+		locked = true;
+		tx->since = jiffies;
+		tx->flies = true;
+		list_add_tail(&tx->node, &t->flight);
 	}
-	return 0;
-}
-
-static int iou_tx_build(struct iou_tx *tx, struct net_device *dev)
-{
-	const struct iou_region *r = tx->q->att.region;
-	u32 linear = min(tx->len, IOU_TX_LINEAR);
-	struct sk_buff *skb;
-
-	skb = alloc_skb(LL_RESERVED_SPACE(dev) + linear + dev->needed_tailroom,
-			GFP_ATOMIC | __GFP_NOWARN);
-	if (!skb)
-		return -ENOMEM;
-	skb_reserve(skb, LL_RESERVED_SPACE(dev));
-	skb_put_data(skb, iou_ptr(r, tx->addr), linear);
-	skb->dev = dev;
-	skb_reset_mac_header(skb);
-	skb_set_network_header(skb, ETH_HLEN);
-	skb->protocol = dev_parse_header_protocol(skb);
-
-	if (iou_tx_add_frags(skb, &r->mem, tx->addr + linear,
-			     tx->len - linear) ||
-	    (tx->len > READ_ONCE(dev->mtu) + dev->hard_header_len &&
-	     skb->protocol != htons(ETH_P_8021Q))) {
-		kfree_skb(skb);
-		return iou_tx_refuse(tx, -EMSGSIZE, IO_UNIFIED_REASON_TX_LEN);
-	}
-
-	if (tx->len == linear)
-		tx->copied = true;
-	refcount_inc(&tx->ubuf.refcnt);
-	skb_zcopy_init(skb, &tx->ubuf);
-	tx->skb = skb;
-	return 0;
-}
-
-static int iou_tx_xmit(struct iou_netq *q, struct iou_tx *tx)
-{
-	struct iou_txq *t = &q->tx;
-	struct sk_buff *skb = tx->skb;
-	int ret;
-
-	tx->skb = NULL;
-	spin_lock_bh(&t->lock);
-	/* Before it can come back */
-	tx->since = jiffies;
-	list_add_tail(&tx->node, &t->flight);
+	if (!locked)
+		return;
 	if (!delayed_work_pending(&t->work))
 		queue_delayed_work(iou_net_wq, &t->work, IOU_TX_TIMEOUT);
 	spin_unlock_bh(&t->lock);
-
-	ret = __dev_direct_xmit(skb, q->queue);
-	if (ret == NETDEV_TX_BUSY) {
-		tx->skb = skb;
-		spin_lock_bh(&t->lock);
-		list_del_init(&tx->node);
-		spin_unlock_bh(&t->lock);
-		return -EBUSY;
-	}
-	WRITE_ONCE(t->moved, jiffies);
-	if (ret != NETDEV_TX_OK && ret != NET_XMIT_CN)
-		iou_tx_refuse(tx, -ENOBUFS, IO_UNIFIED_REASON_TX_DROPPED);
-	return 0;
 }
 
 /*
- * Hand a packet to the device. -EBUSY: later. Whoever takes the device down or
- * away waits until nobody is in here with bottom halves off.
+ * Hand packets to the device, in order. Returns how many are with it or over: it
+ * takes no more for now. Whoever takes the device down or away waits until nobody is
+ * in here with bottom halves off.
  */
-static int iou_tx_one(struct iou_netq *q, struct iou_tx *tx)
+static u32 iou_tx_some(struct iou_netq *q, struct iou_tx **txs, u32 n)
 {
-	struct net_device *dev;
-	int ret;
+	u32 over = 0, i;
 
 	local_bh_disable();
-	dev = READ_ONCE(q->dev);
-	ret = iou_tx_check(tx, dev);
-	if (!ret && !tx->skb)
-		ret = iou_tx_build(tx, dev);
-	if (!ret)
-		ret = iou_tx_xmit(q, tx);
+	n = iou_tx_hand_over(q, txs, n);
+	iou_tx_fly(&q->tx, txs, n);
 	local_bh_enable();
-	if (ret == -EBUSY || ret == -ENOMEM)
-		return -EBUSY;
-	return 0;
+
+	for (i = 0; i < n; i++) {
+		struct iou_tx *tx = txs[i];
+
+		if (unlikely(tx->skb))
+			kfree_skb(tx->skb);
+		tx->skb = NULL;
+		if (tx->flies)
+			iou_tx_put(tx);
+		else if (refcount_dec_and_test(&tx->ubuf.refcnt))
+			txs[over++] = tx;
+	}
+	iou_tx_all_over(txs, over);
+	return n;
 }
 
 void iou_tx_fail(struct iou_tx *tx, int error, u16 reason)
@@ -243,64 +202,87 @@ void iou_tx_fail(struct iou_tx *tx, int error, u16 reason)
 
 /* ------------------------------------------------------------- the queue */
 
-/* The device is busy: @tx is the first to go when it is not. */
-static void iou_tx_back(struct iou_netq *q, struct iou_tx *tx)
+/* The device is busy: these are the first to go when it is not. */
+static void iou_tx_back(struct iou_netq *q, struct iou_tx **txs, u32 n)
 {
 	struct iou_txq *t = &q->tx;
 	bool closed;
+	u32 i;
 
 	spin_lock_bh(&t->lock);
 	closed = t->closed;
 	if (!closed) {
-		list_add(&tx->node, &t->waiting);
-		tx->queued = true;
-		t->timed += !!tx->time;
+		for (i = n; i--;) {
+			list_add(&txs[i]->node, &t->waiting);
+			txs[i]->queued = true;
+			t->timed += !!txs[i]->time;
+		}
 		t->busy = true;
 		mod_delayed_work(iou_net_wq, &t->work, 1);
 	}
 	spin_unlock_bh(&t->lock);
-	if (closed)
-		iou_tx_fail(tx, -ECANCELED, IO_UNIFIED_REASON_GONE);
+	if (!closed)
+		return;
+	for (i = 0; i < n; i++)
+		iou_tx_fail(txs[i], -ECANCELED, IO_UNIFIED_REASON_GONE);
+}
+
+/* Under iou_txq.lock: the first of those that wait, as far as they are due. */
+static u32 iou_txq_take(struct iou_txq *t, struct iou_tx **txs, u32 max,
+			u64 *now)
+{
+	struct iou_tx *tx, *next;
+	u32 n = 0;
+
+	list_for_each_entry_safe(tx, next, &t->waiting, node) {
+		if (n == max)
+			break;
+		if (unlikely(tx->time > *now)) {
+			/* What is in our hands is sent first. */
+			if (n || iou_txq_hold(t, tx->time, now))
+				break;
+		}
+		list_del_init(&tx->node);
+		tx->queued = false;
+		t->timed -= !!tx->time;
+		txs[n++] = tx;
+	}
+	return n;
 }
 
 void iou_tx_run(struct iou_netq *q)
 {
+	struct iou_tx *txs[IOU_TX_BATCH];
 	struct iou_txq *t = &q->tx;
 	int budget = IOU_TX_BUDGET;
-	struct iou_tx *tx;
+	u32 n, done;
 	u64 now = 0;
 
 	for (;;) {
 		spin_lock_bh(&t->lock);
-		tx = list_first_entry_or_null(&t->waiting, struct iou_tx, node);
-		if (!tx || t->closed) {
+		if (list_empty(&t->waiting) || t->closed) {
 			t->running = false;
 			spin_unlock_bh(&t->lock);
 			return;
 		}
-		if (!budget--) {
+		if (budget <= 0) {
 			t->busy = true;
 			mod_delayed_work(iou_net_wq, &t->work, 0);
 			spin_unlock_bh(&t->lock);
 			return;
 		}
-		if (unlikely(tx->time > now) &&
-		    iou_txq_hold(t, tx->time, &now)) {
-			spin_unlock_bh(&t->lock);
-			return;
-		}
-		list_del_init(&tx->node);
-		tx->queued = false;
-		t->timed -= !!tx->time;
+		n = iou_txq_take(t, txs, ARRAY_SIZE(txs), &now);
 		spin_unlock_bh(&t->lock);
+		/* The timer goes on. */
+		if (!n)
+			return;
 
-		if (iou_tx_one(q, tx)) {
-			iou_tx_back(q, tx);
+		budget -= n;
+		done = iou_tx_some(q, txs, n);
+		if (done < n) {
+			iou_tx_back(q, txs + done, n - done);
 			return;
 		}
-		if (tx->skb)
-			kfree_skb(tx->skb);
-		iou_tx_put(tx);
 	}
 }
 
@@ -313,36 +295,83 @@ void iou_tx_init(struct iou_tx *tx)
 	tx->error = 0;
 	tx->reason = IO_UNIFIED_REASON_NONE;
 	tx->queued = false;
+	tx->flies = false;
+	tx->watched = false;
+	tx->orphaned = false;
 	tx->copied = false;
 	tx->lent = false;
+}
+
+/* What becomes of packets that were handed in */
+enum iou_tx_way {
+	IOU_TX_CLOSED, /* nothing is sent any more */
+	IOU_TX_WAITS, /* there is one that has a time */
+	IOU_TX_BEHIND, /* somebody sends what is in front of them */
+	IOU_TX_FIRST, /* they are the first: for the caller to send */
+};
+
+static enum iou_tx_way iou_txq_enter(struct iou_txq *t, struct iou_tx **txs,
+				     u32 n)
+{
+	enum iou_tx_way way = IOU_TX_BEHIND;
+	u32 i;
+
+	spin_lock_bh(&t->lock);
+	if (unlikely(t->closed)) {
+		way = IOU_TX_CLOSED;
+	} else if (unlikely(t->timed)) {
+		way = IOU_TX_WAITS;
+	} else if (likely(!t->running && list_empty(&t->waiting))) {
+		way = IOU_TX_FIRST;
+		t->running = true;
+		t->used = true;
+	} else {
+		for (i = 0; i < n; i++)
+			list_add_tail(&txs[i]->node, &t->waiting);
+		t->used = true;
+	}
+	spin_unlock_bh(&t->lock);
+	return way;
+}
+
+bool iou_tx_send_many(struct iou_netq *q, struct iou_tx **txs, u32 n)
+{
+	u32 i, done;
+
+	for (i = 0; i < n; i++)
+		iou_tx_init(txs[i]);
+	switch (iou_txq_enter(&q->tx, txs, n)) {
+	case IOU_TX_CLOSED:
+		for (i = 0; i < n; i++)
+			iou_tx_fail(txs[i], -ECANCELED, IO_UNIFIED_REASON_GONE);
+		break;
+	case IOU_TX_WAITS:
+		return false;
+	case IOU_TX_BEHIND:
+		/* Who put something there and has not begun does not mind. */
+		iou_tx_kick(q);
+		break;
+	case IOU_TX_FIRST:
+		done = iou_tx_some(q, txs, n);
+		if (done < n)
+			iou_tx_back(q, txs + done, n - done);
+		else
+			iou_tx_run(q);
+		break;
+	}
+	return true;
 }
 
 bool iou_tx_send(struct iou_tx *tx)
 {
 	struct iou_netq *q = tx->q;
-	struct iou_txq *t = &q->tx;
-	bool run = false, closed, waits;
+	bool sent;
 
-	iou_tx_init(tx);
 	/* The queue may end with its last packet. */
 	percpu_ref_get(&q->att.refs);
-	spin_lock_bh(&t->lock);
-	closed = t->closed;
-	waits = !closed && t->timed;
-	if (likely(!closed && !waits)) {
-		run = !t->running;
-		list_add_tail(&tx->node, &t->waiting);
-		t->running = true;
-		t->used = true;
-	}
-	spin_unlock_bh(&t->lock);
-
-	if (unlikely(closed))
-		iou_tx_fail(tx, -ECANCELED, IO_UNIFIED_REASON_GONE);
-	else if (run)
-		iou_tx_run(q);
+	sent = iou_tx_send_many(q, &tx, 1);
 	iou_att_put(&q->att);
-	return !waits;
+	return sent;
 }
 
 /* ---------------------------------------------------------------- the end */

@@ -18,6 +18,15 @@
 
 struct iou_netq;
 
+/* Packets that go to the device at once */
+#define IOU_TX_BATCH 32
+
+/* Pages for the linear parts of packets that a device may have, at most */
+#define IOU_TX_HEADS 256
+
+/* When the interface has copied so many in a row, we do. */
+#define IOU_TX_COPIES 64u
+
 /**
  * struct iou_tx - a packet on its way out, in its owner's memory
  * @ubuf: what the kernel knows of the packet's pages; its references are the
@@ -25,7 +34,7 @@ struct iou_netq;
  * @node: in iou_txq.waiting or .flight
  * @rcu: to free it when it was @lent
  * @q: the queue; it is the owner's to keep. Set by the owner, as are @addr,
- *	@len, @time, @sent and @free
+ *	@len, @time, @sent, @sent_many and @free
  * @skb: the packet, while the device is too busy to take it
  * @since: when it was handed to us, then to the device; in jiffies
  * @addr: byte offset in the region
@@ -34,6 +43,9 @@ struct iou_netq;
  * @error: 0, or -errno with @reason
  * @reason: enum io_unified_reason
  * @queued: it is in iou_txq.waiting, and can be recalled; under iou_txq.lock
+ * @flies: it was put into iou_txq.flight
+ * @watched: we are told when nothing refers to its bytes any more
+ * @orphaned: the interface copied them
  * @copied: the CPU copied the payload
  * @lent: it was given up: the device may still read the pages, and this memory
  *	is not the owner's before @free
@@ -41,6 +53,8 @@ struct iou_netq;
  *	context or softirq, maybe with the device's transmit lock: the next one
  *	is not sent from here. The owner may be gone by the time it returns,
  *	unless @lent
+ * @sent_many: the same for many that have the same @sent, none of them @lent; may be
+ *	NULL
  * @free: after @sent with @lent: take the memory back. Softirq; the queue and
  *	the region may be gone
  */
@@ -57,9 +71,13 @@ struct iou_tx {
 	int error;
 	u16 reason;
 	bool queued;
+	bool flies;
+	bool watched;
+	bool orphaned;
 	bool copied;
 	bool lent;
 	void (*sent)(struct iou_tx *tx);
+	void (*sent_many)(struct iou_tx **txs, u32 n);
 	void (*free)(struct iou_tx *tx);
 };
 
@@ -73,6 +91,12 @@ struct iou_tx {
  * @moved: when the device last took a packet, or the time of the first had come, in
  *	jiffies; without @lock
  * @timed: packets in @waiting that have a time
+ * @copies: packets in a row that the interface copied, at least; without @lock
+ * @unseen: packets since we looked whether it does; without @lock
+ * @heads: pages for linear parts, on each of which we have a reference; whoever is
+ *	@running alone uses them
+ * @nr_heads: how many
+ * @next_head: which was not used for the longest time
  * @running: somebody sends what waits: a caller, @work or @timer
  * @busy: it is @work that does, when the device has room again
  * @held: it is @timer that does
@@ -87,6 +111,11 @@ struct iou_txq {
 	struct hrtimer timer;
 	unsigned long moved;
 	u32 timed;
+	u32 copies;
+	u32 unseen;
+	struct page *heads[IOU_TX_HEADS];
+	u32 nr_heads;
+	u32 next_head;
 	bool running;
 	bool busy;
 	bool held;
@@ -95,6 +124,7 @@ struct iou_txq {
 };
 
 void iou_txq_init(struct iou_txq *t);
+void iou_txq_exit(struct iou_txq *t);
 
 /*
  * Send a packet, in the order of the calls. It always ends with sent(). Softirq
@@ -102,6 +132,8 @@ void iou_txq_init(struct iou_txq *t);
  * time. @tx itself has none.
  */
 bool iou_tx_send(struct iou_tx *tx);
+/* The same for up to IOU_TX_BATCH; the caller has a reference on @q. */
+bool iou_tx_send_many(struct iou_netq *q, struct iou_tx **txs, u32 n);
 
 /*
  * tx_time.c: a packet that may have to wait, in three steps. iou_tx_queue() puts it
@@ -115,6 +147,13 @@ void iou_tx_kick(struct iou_netq *q);
 bool iou_tx_recall(struct iou_tx *tx);
 /* It was not sent, and will not be. */
 void iou_tx_fail(struct iou_tx *tx, int error, u16 reason);
+
+/*
+ * tx_xmit.c: give packets to the driver, in order, with bottom halves off. Returns
+ * how many it took or are refused, which iou_tx.error tells; the others have to wait.
+ */
+u32 iou_tx_hand_over(struct iou_netq *q, struct iou_tx **txs, u32 n);
+int iou_tx_refuse(struct iou_tx *tx, int error, u16 reason);
 
 /* For tx_time.c and tx.c alone. */
 void iou_tx_init(struct iou_tx *tx);
