@@ -35,13 +35,18 @@ static inline struct io_unified_cqe *iou_cq_entry(struct iou_pair *p)
 	return &p->cqes[p->cq_prod & p->cq_mask];
 }
 
-static inline void iou_cq_publish(struct iou_pair *p)
+static inline void iou_cq_publish_many(struct iou_pair *p, u32 n)
 {
-	u32 prod = p->cq_prod + 1;
+	u32 prod = p->cq_prod + n;
 
 	WRITE_ONCE(p->cq_prod, prod);
-	/* The entry is seen before the index that covers it. */
+	/* The entries are seen before the index that covers them. */
 	smp_store_release(&p->ctrl->cq_prod, prod);
+}
+
+static inline void iou_cq_publish(struct iou_pair *p)
+{
+	iou_cq_publish_many(p, 1);
 }
 
 /*

@@ -50,8 +50,7 @@ void iou_plain_cmd_done(struct iou_io *io)
 
 /* ---------------------------------------------------------------- of an SQ */
 
-/* Ops that are at hand, for who takes from the SQ. */
-static noinline void iou_plain_refill(struct iou_pair *p)
+noinline void iou_plain_refill(struct iou_pair *p)
 {
 	spin_lock_irq(&p->lock);
 	p->pool.ready = p->back;

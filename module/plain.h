@@ -112,6 +112,9 @@ static __always_inline int iou_plain_submit(struct iou_io *io, bool nowait)
 /* The end of a plain op that is a command of its own and has a reference on @st. */
 void iou_plain_cmd_done(struct iou_io *io);
 
+/* Ops that came back are at hand again, for who takes from the SQ. */
+void iou_plain_refill(struct iou_pair *p);
+
 /*
  * Take up to @nr descriptors from an SQ and start them, as long as they are plain
  * and of one attachment. There is room for them in the CQ. Returns how many.

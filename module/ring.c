@@ -15,6 +15,7 @@
 #include "cq.h"
 #include "op.h"
 #include "plain.h"
+#include "plain_tx.h"
 #include "pool.h"
 #include "ring.h"
 #include "shared.h"
@@ -129,6 +130,12 @@ static struct iou_op *iou_ring_one(struct iou_pair *p,
 	return op;
 }
 
+static u32 iou_plain_some(struct iou_pair *p, u32 nr,
+			  const struct iou_ring_take *take)
+{
+	return iou_plain_take(p, nr, take) ?: iou_plain_tx_take(p, nr, take);
+}
+
 /* Up to @nr descriptors, for which there is room in the CQ. */
 static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 			 const struct iou_ring_take *take)
@@ -140,7 +147,7 @@ static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 		atomic_add(nr, &iou_pdu(take->cmd)->left);
 	while (i < nr) {
 		/* Most are plain, and alone. */
-		plain = head ? 0 : iou_plain_take(p, nr - i, take);
+		plain = head ? 0 : iou_plain_some(p, nr - i, take);
 		i += plain;
 		if (plain)
 			continue;

@@ -33,11 +33,11 @@ void iou_uring_complete(struct io_uring_cmd *cmd)
 		iou_uring_in_task(cmd, iou_uring_post_tw);
 }
 
-void iou_uring_burst_put(struct io_uring_cmd *cmd)
+void iou_uring_burst_put_many(struct io_uring_cmd *cmd, u32 n)
 {
 	struct iou_pdu *pdu = iou_pdu(cmd);
 
-	if (atomic_dec_and_test(&pdu->left))
+	if (atomic_sub_and_test(n, &pdu->left))
 		iou_uring_complete(cmd);
 }
 

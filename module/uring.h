@@ -84,8 +84,14 @@ static inline void iou_uring_set_result(struct io_uring_cmd *cmd, s32 res,
  */
 void iou_uring_complete(struct io_uring_cmd *cmd);
 
-/* One op less that a command waits for. Any context, the last step. */
-void iou_uring_burst_put(struct io_uring_cmd *cmd);
+/* So many ops less that a command waits for. Any context, the last step. */
+void iou_uring_burst_put_many(struct io_uring_cmd *cmd, u32 n);
+
+static inline void iou_uring_burst_put(struct io_uring_cmd *cmd)
+{
+	iou_uring_burst_put_many(cmd, 1);
+}
+
 /* Post what the pdu has. In task work. */
 void iou_uring_post(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
