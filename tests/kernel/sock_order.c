@@ -134,7 +134,7 @@ static void was(u32 i, int want, u16 reason)
 	CHECK_EQ(results[i].reason, reason, "op %u", i);
 }
 
-static void receive(void *to, u32 len)
+static void receive(u8 *to, u32 len)
 {
 	u32 n = 0;
 	ssize_t ret;
