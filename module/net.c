@@ -243,10 +243,12 @@ static void iou_net_show(struct iou_att *att, struct seq_file *m)
 	};
 	struct iou_netq *q = iou_att_netq(att);
 
-	seq_printf(m,
-		   "iou-net-%u:\tdev=%s queue=%u path=%s posted=%u error=%d\n",
-		   att->index, q->name, q->queue, paths[q->path],
-		   READ_ONCE(q->posted), READ_ONCE(q->error));
+	seq_printf(
+		m,
+		"iou-net-%u:\tdev=%s queue=%u path=%s tx=%s posted=%u error=%d\n",
+		att->index, q->name, q->queue, paths[q->path],
+		q->xsk_tx ? "xsk-zc" : "skb", READ_ONCE(q->posted),
+		READ_ONCE(q->error));
 }
 
 /* ------------------------------------------------------ list of queues */
@@ -415,10 +417,11 @@ static void iou_net_stop(struct iou_att *att)
 	q->reason = IO_UNIFIED_REASON_GONE;
 	spin_unlock_bh(&q->lock);
 
+	/* While the socket is there: it may have what is on its way out. */
+	iou_txq_stop(q);
 	q->ops->stop(q, dev);
 	iou_netq_fail(q, -ENODEV, IO_UNIFIED_REASON_GONE, -ECANCELED,
 		      IO_UNIFIED_REASON_CANCELED);
-	iou_txq_stop(q);
 	dev_put(dev);
 }
 

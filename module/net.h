@@ -58,6 +58,7 @@ struct iou_rx_owner {
 };
 
 struct iou_netq_ops;
+struct iou_xsk_tx;
 
 /**
  * struct iou_netq - a queue of a device, to receive from and to send to
@@ -84,6 +85,7 @@ struct iou_netq_ops;
  * @node: in net.c's list of queues
  * @attaching: @ops is not set yet: the notifier leaves the queue to attach
  * @tx: the sending half
+ * @xsk_tx: the NIC reads packets from the frames, or NULL; set by xsk.c
  * @nic_base: what the device had dropped already when the queue was attached
  * @nic_drops: what it dropped since, when it is gone
  */
@@ -110,6 +112,7 @@ struct iou_netq {
 	struct list_head node;
 	bool attaching;
 	struct iou_txq tx;
+	struct iou_xsk_tx *xsk_tx;
 	u64 nic_base;
 	u64 nic_drops;
 };

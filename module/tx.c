@@ -96,7 +96,7 @@ static void iou_tx_free_rcu(struct rcu_head *rcu)
 	module_put(THIS_MODULE);
 }
 
-static void iou_tx_put(struct iou_tx *tx)
+void iou_tx_put(struct iou_tx *tx)
 {
 	struct iou_txq *t;
 
@@ -219,6 +219,7 @@ static void iou_tx_back(struct iou_netq *q, struct iou_tx **txs, u32 n)
 		}
 		t->busy = true;
 		mod_delayed_work(iou_net_wq, &t->work, 1);
+		iou_count(q->att.stats, IO_UNIFIED_STAT_TX_BUSY, 1);
 	}
 	spin_unlock_bh(&t->lock);
 	if (!closed)

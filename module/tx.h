@@ -145,6 +145,8 @@ bool iou_tx_send_many(struct iou_netq *q, struct iou_tx **txs, u32 n);
 int iou_tx_queue(struct iou_tx *tx, u16 *reason);
 void iou_tx_kick(struct iou_netq *q);
 bool iou_tx_recall(struct iou_tx *tx);
+/* One reference less; with the last it is over. Any context but hardirq. */
+void iou_tx_put(struct iou_tx *tx);
 /* It was not sent, and will not be. */
 void iou_tx_fail(struct iou_tx *tx, int error, u16 reason);
 

@@ -18,6 +18,7 @@
 
 #include "compat/net.h"
 #include "netq.h"
+#include "xsk_tx.h"
 
 /* Bytes of each packet that are copied: drivers and the stack read headers. */
 #define IOU_TX_LINEAR 64u
@@ -343,13 +344,58 @@ static u32 iou_tx_xmit(struct iou_netq *q, struct iou_tx **txs, u32 n,
 	return i;
 }
 
+/* Returns how many the driver took, or are refused. */
+static u32 iou_tx_to_driver(struct iou_netq *q, struct iou_tx **txs, u32 n,
+			    const struct iou_tx_to *to)
+{
+	u32 last;
+
+	n = iou_tx_build_many(txs, n, to, &last);
+	return last ? iou_tx_xmit(q, txs, n, to->dev, last) : n;
+}
+
+/* Can the NIC read it from its frame? */
+static bool iou_tx_is_framed(const struct iou_xsk_tx *x,
+			     const struct iou_tx *tx,
+			     const struct iou_tx_to *to)
+{
+	return !tx->skb && tx->len >= ETH_HLEN && tx->len <= to->max &&
+	       iou_xsk_tx_fits(x, tx);
+}
+
+/* The same by AF_XDP. What cannot go that way, goes the other one in its turn. */
+static u32 iou_tx_to_xsk(struct iou_netq *q, struct iou_tx **txs, u32 n,
+			 const struct iou_tx_to *to)
+{
+	struct iou_xsk_tx *x = q->xsk_tx;
+	u32 i = 0, run, took;
+
+	for (; i < n; i += took) {
+		run = 0;
+		while (i + run < n && iou_tx_is_framed(x, txs[i + run], to))
+			run++;
+		if (run) {
+			took = iou_xsk_tx_put(x, to->dev, txs + i, run);
+			if (took < run)
+				return i + took;
+			continue;
+		}
+		if (!iou_xsk_tx_is_empty(x))
+			return i;
+		took = iou_tx_to_driver(q, txs + i, 1, to);
+		if (!took)
+			return i;
+	}
+	return i;
+}
+
 u32 iou_tx_hand_over(struct iou_netq *q, struct iou_tx **txs, u32 n)
 {
 	struct net_device *dev = READ_ONCE(q->dev);
 	struct iou_tx_to to;
 	u16 reason;
-	u32 last, i;
 	int ret;
+	u32 i;
 
 	ret = iou_tx_check(q, dev, &reason);
 	if (unlikely(ret)) {
@@ -358,9 +404,8 @@ u32 iou_tx_hand_over(struct iou_netq *q, struct iou_tx **txs, u32 n)
 		return n;
 	}
 	iou_tx_look_at(&to, dev);
-	n = iou_tx_build_many(txs, n, &to, &last);
-	if (last)
-		n = iou_tx_xmit(q, txs, n, dev, last);
+	n = q->xsk_tx ? iou_tx_to_xsk(q, txs, n, &to) :
+			iou_tx_to_driver(q, txs, n, &to);
 	if (n)
 		WRITE_ONCE(q->tx.moved, jiffies);
 	return n;

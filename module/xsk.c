@@ -27,6 +27,7 @@
 #include "netq.h"
 #include "xdp.h"
 #include "xsk_ring.h"
+#include "xsk_tx.h"
 
 #define IOU_XSK_MIN_RING 64u
 #define IOU_XSK_MAX_RING 32768u
@@ -47,6 +48,7 @@ struct iou_xsk_rx {
  * @xdp: the program that sends packets to it
  * @fill: fill ring: frames to the NIC; producing is under iou_netq.lock
  * @rx: receive ring: packets from the NIC; consumed by @napi
+ * @out: the sending half
  * @dummy: device that @napi needs to have
  * @napi: consumes @rx
  * @table: to get at the socket's wait queue
@@ -67,6 +69,7 @@ struct iou_xsk {
 	struct iou_xdp *xdp;
 	struct iou_ring fill;
 	struct iou_ring rx;
+	struct iou_xsk_tx out;
 	struct net_device *dummy;
 	struct napi_struct napi;
 	poll_table table;
@@ -214,6 +217,7 @@ static int iou_xsk_poll(struct napi_struct *napi, int budget)
 	struct xdp_desc desc;
 	u32 n, i, taken = 0;
 
+	iou_xsk_tx_drain(&x->out);
 	if (!budget)
 		return 0;
 
@@ -252,7 +256,7 @@ static int iou_xsk_woken(wait_queue_entry_t *wait, unsigned int mode, int sync,
 {
 	struct iou_xsk *x = container_of(wait, struct iou_xsk, wait);
 
-	if (key_to_poll(key) & EPOLLIN)
+	if (key_to_poll(key) & (EPOLLIN | EPOLLOUT))
 		napi_schedule(&x->napi);
 	return 0;
 }
@@ -353,14 +357,16 @@ static int iou_xsk_reg_umem(struct iou_xsk *x)
 static int iou_xsk_make_rings(struct iou_xsk *x, int entries)
 {
 	struct xdp_mmap_offsets off = {};
-	int completion = 1; /* has to exist, is never used */
+	int sends = IOU_XSK_TX_RING;
 	int ret;
 
 	ret = iou_xsk_setsockopt(x, XDP_UMEM_FILL_RING, &entries,
 				 sizeof(entries));
 	if (!ret)
-		ret = iou_xsk_setsockopt(x, XDP_UMEM_COMPLETION_RING,
-					 &completion, sizeof(completion));
+		ret = iou_xsk_setsockopt(x, XDP_UMEM_COMPLETION_RING, &sends,
+					 sizeof(sends));
+	if (!ret)
+		ret = iou_xsk_setsockopt(x, XDP_TX_RING, &sends, sizeof(sends));
 	if (!ret)
 		ret = iou_xsk_setsockopt(x, XDP_RX_RING, &entries,
 					 sizeof(entries));
@@ -373,6 +379,13 @@ static int iou_xsk_make_rings(struct iou_xsk *x, int entries)
 	if (!ret)
 		ret = iou_ring_map(&x->rx, x->file, XDP_PGOFF_RX_RING, &off.rx,
 				   entries, sizeof(struct xdp_desc));
+	if (!ret)
+		ret = iou_ring_map(&x->out.tx, x->file, XDP_PGOFF_TX_RING,
+				   &off.tx, sends, sizeof(struct xdp_desc));
+	if (!ret)
+		ret = iou_ring_map(&x->out.done, x->file,
+				   XDP_UMEM_PGOFF_COMPLETION_RING, &off.cr,
+				   sends, sizeof(u64));
 	return ret;
 }
 
@@ -452,6 +465,7 @@ static void iou_xsk_stop(struct iou_netq *q, struct net_device *dev)
 	iou_xsk_unlisten(x);
 	cancel_delayed_work_sync(&x->kick);
 	iou_xsk_close(x, dev);
+	iou_xsk_tx_stop(&x->out);
 	if (x->xdp) {
 		iou_xdp_put(x->xdp);
 		x->xdp = NULL;
@@ -462,6 +476,7 @@ static void iou_xsk_release(struct iou_netq *q)
 {
 	struct iou_xsk *x = q->priv;
 
+	iou_xsk_tx_exit(&x->out);
 	iou_ring_unmap(&x->rx);
 	iou_ring_unmap(&x->fill);
 	kvfree(x);
@@ -563,6 +578,9 @@ static int iou_xsk_start(struct iou_xsk *x, const struct io_unified_attach *arg,
 		return ret;
 
 	x->zerocopy = iou_xsk_xs(x->sock)->zc;
+	x->out.on = x->zerocopy;
+	if (!x->zerocopy)
+		iou_xsk_tx_exit(&x->out);
 	ret = iou_xsk_listen(x);
 	if (ret)
 		return ret;
@@ -591,6 +609,7 @@ int iou_xsk_attach(struct iou_netq *q, const struct io_unified_attach *arg,
 	x->q = q;
 	mutex_init(&x->wake_lock);
 	INIT_DELAYED_WORK(&x->kick, iou_xsk_kick_work);
+	iou_xsk_tx_init(&x->out, q);
 
 	q->priv = x;
 	ret = iou_xsk_start(x, arg, reason);
@@ -604,6 +623,7 @@ int iou_xsk_attach(struct iou_netq *q, const struct io_unified_attach *arg,
 	q->in_driver = !iou_xdp_is_generic(x->xdp);
 	q->path = x->zerocopy ? IO_UNIFIED_PATH_XSK_ZC :
 				IO_UNIFIED_PATH_XSK_COPY;
+	q->xsk_tx = x->zerocopy ? &x->out : NULL;
 	q->ops = &iou_xsk_ops;
 	return 0;
 }

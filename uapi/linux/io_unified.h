@@ -511,6 +511,10 @@ struct io_unified_detach {
  *	the CPU copied on their way out
  * @IO_UNIFIED_STAT_TX_DROPPED: packets that were to be sent, and were not as
  *	far as the module knows
+ * @IO_UNIFIED_STAT_TX_BUSY: times that the interface took no more for now, and packets
+ *	had to wait
+ * @IO_UNIFIED_STAT_TX_XSK_PACKETS: packets that were given to the interface by AF_XDP:
+ *	it reads from the region, and nothing of them is copied
  * @IO_UNIFIED_STAT_MAX: room in struct io_unified_stats
  *
  * Of a stream's queue: what reached the interface = WRITTEN_PACKETS + FILTERED
@@ -546,6 +550,8 @@ enum io_unified_stat {
 	IO_UNIFIED_STAT_TX_BYTES	= 26,
 	IO_UNIFIED_STAT_TX_COPIED_BYTES	= 27,
 	IO_UNIFIED_STAT_TX_DROPPED	= 28,
+	IO_UNIFIED_STAT_TX_BUSY		= 29,
+	IO_UNIFIED_STAT_TX_XSK_PACKETS	= 30,
 	IO_UNIFIED_STAT_MAX		= 32
 };
 

@@ -175,7 +175,9 @@ struct io_unified_ctrl {
  * submitter leave in its order. The op is done when nothing refers to its bytes
  * any more, and not before. The first 64 bytes of each packet are always
  * copied, and the rest where the interface or who taps it wants a copy of its own
- * (IO_UNIFIED_CQE_COPIED). An op ends with -ENETDOWN or -ENODEV when the
+ * (IO_UNIFIED_CQE_COPIED). Nothing is where the attachment receives without copies
+ * (IO_UNIFIED_PATH_XSK_ZC): the interface reads a packet from the frame that it lies
+ * in; one that lies in more than one frame goes as described. An op ends with -ENETDOWN or -ENODEV when the
  * interface goes, with -ENOBUFS when it dropped the packet, and with -ETIMEDOUT
  * when it kept the packet, or took none at all, for five seconds. A packet that
  * the interface had may still be sent then, with what the bytes are at that

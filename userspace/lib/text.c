@@ -232,6 +232,8 @@ static const char *const stats[] = {
 	[IO_UNIFIED_STAT_TX_BYTES] = "tx_bytes",
 	[IO_UNIFIED_STAT_TX_COPIED_BYTES] = "tx_copied_bytes",
 	[IO_UNIFIED_STAT_TX_DROPPED] = "tx_dropped",
+	[IO_UNIFIED_STAT_TX_BUSY] = "tx_busy",
+	[IO_UNIFIED_STAT_TX_XSK_PACKETS] = "tx_xsk_packets",
 };
 
 /* by bit */
