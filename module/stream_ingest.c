@@ -170,15 +170,15 @@ static bool iou_ingest_filter(struct iou_flow *f, struct iou_chunk *c)
 /* Bytes of a chunk that can be written now. */
 static u32 iou_ingest_ready(struct iou_flow *f, struct iou_chunk *c)
 {
-	u32 upto = 0;
+	u32 until = 0;
 
 	spin_lock_bh(&f->lock);
 	if (c->closed)
-		upto = c->fill;
+		until = c->fill;
 	else if (f->due)
-		upto = round_down(c->fill, iou_block_size(f->st));
+		until = round_down(c->fill, iou_block_size(f->st));
 	spin_unlock_bh(&f->lock);
-	return upto - min(upto, c->taken);
+	return until - min(until, c->taken);
 }
 
 static void iou_ingest_write(struct iou_flow *f, struct iou_chunk *c)

@@ -4,7 +4,7 @@
  *
  *	read -> [program] -> send -> free
  *
- * As many chunks as there are are read ahead, and sent in order, each as one send
+ * Chunks are read ahead, all that there are, and sent in order, each as one send
  * whose bytes stay where they are until the peer has them. So the window bounds
  * what is in flight. Reads are of whole blocks, of which the first and the last may
  * be sent in part. A chunk that could not be read ends the stream when its turn
