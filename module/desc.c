@@ -37,7 +37,7 @@ static bool iou_desc_socket_fits(u32 ops, u32 flags)
 	       (ops & IO_UNIFIED_OP_NETWORK && (flags & both) != both);
 }
 
-/* Streams have storage at one end; sockets may be at either. */
+/* Streams have storage at one end. */
 static bool iou_desc_streams(u32 ops, u32 flags)
 {
 	const u32 ends = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
@@ -48,8 +48,7 @@ static bool iou_desc_streams(u32 ops, u32 flags)
 		     IO_UNIFIED_F_TIMED | IO_UNIFIED_F_LEAD))
 		return false;
 	return dir == (IO_UNIFIED_F_RX | IO_UNIFIED_F_WRITE) ||
-	       (dir == (IO_UNIFIED_F_READ | IO_UNIFIED_F_TX) &&
-		flags & IO_UNIFIED_F_SOCKET);
+	       dir == (IO_UNIFIED_F_READ | IO_UNIFIED_F_TX);
 }
 
 /* Do the directions fit the ops? */

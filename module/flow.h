@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Flows: streams of bytes between storage and a TCP socket
+ * Flows: streams between storage and a TCP socket, and from storage to a queue
  *
  * The memory that such a stream owns is cut into chunks, which are used one behind
  * the other, round and round: while some are with the drive others are with the
- * socket. stream_sock.c has what both directions share, stream_serve.c reads and
- * sends, stream_ingest.c receives and writes.
+ * socket or the queue. stream_flow.c has what all of them share, stream_serve.c reads
+ * and sends, stream_ingest.c receives and writes, stream_play.c sends the packets of a
+ * recording.
  *
  * All but what is under the locks belongs to the flow's work item, which is never
  * run twice at a time. Who ends a transfer puts its chunk on a list and has the work
@@ -14,6 +15,7 @@
 #ifndef IOU_FLOW_H
 #define IOU_FLOW_H
 
+#include "net.h"
 #include "sock.h"
 #include "storage.h"
 #include "stream.h"
@@ -26,8 +28,20 @@ struct iou_prog;
 enum iou_chunk_state {
 	IOU_CHUNK_IDLE, /* it has nothing, or waits for its turn */
 	IOU_CHUNK_IO, /* with storage */
-	IOU_CHUNK_SENDING, /* with the socket */
-	IOU_CHUNK_OVER, /* serve: it was sent, or never will be */
+	IOU_CHUNK_SENDING, /* with the socket, or its packets with the queue */
+	IOU_CHUNK_OVER, /* it was sent, or never will be */
+};
+
+/**
+ * struct iou_flow_pkt - a packet of a recording on its way out
+ * @tx: the send. Its memory may be the stack's when the flow is over
+ * @c: its chunk
+ * @off: where its frame starts in the chunk
+ */
+struct iou_flow_pkt {
+	struct iou_tx tx;
+	struct iou_chunk *c;
+	u32 off;
 };
 
 /**
@@ -47,6 +61,9 @@ enum iou_chunk_state {
  * @fill: ingest: bytes received. Under iou_flow.lock while it is being filled
  * @taken: ingest: how many of them storage has, or had
  * @kept: ingest: how many of them are on storage
+ * @pkts: play: its packets, room for one in each frame
+ * @nr_pkts: how many there are
+ * @left: how many are not over, and one for who queues them
  * @closed: ingest: nothing more comes
  * @sent: serve: all of it has arrived
  * @dropped: the program said so
@@ -67,6 +84,9 @@ struct iou_chunk {
 	u32 fill;
 	u32 taken;
 	u32 kept;
+	struct iou_flow_pkt *pkts;
+	u32 nr_pkts;
+	atomic_t left;
 	bool closed;
 	bool sent;
 	bool dropped;
@@ -74,6 +94,9 @@ struct iou_chunk {
 
 /**
  * struct iou_flow_ops - a direction
+ * @flags: IO_UNIFIED_STREAM_* that it knows
+ * @layout: what is on storage
+ * @io: what it does with storage
  * @check: is the range right? 0, or -errno and *reason
  * @turn: a transfer ended, or something else happened: do what can be done
  * @over: nothing is in flight any more, and nothing left to do
@@ -81,6 +104,9 @@ struct iou_chunk {
  * @last: how far it came, for the last entry
  */
 struct iou_flow_ops {
+	u32 flags;
+	u32 layout;
+	enum iou_io_op io;
 	int (*check)(struct iou_flow *f, u16 *reason);
 	void (*turn)(struct iou_flow *f);
 	bool (*over)(struct iou_flow *f);
@@ -105,12 +131,18 @@ struct iou_flow_ops {
  * @base: ingest: bytes on storage of chunks that are done with
  * @moved: bytes that arrived, without a gap from the first one on
  * @where: serve: offset behind the last of these
- * @taken_off: serve: bytes that the socket took
+ * @taken_off: serve: bytes that the socket took. Play: packets that were taken from
+ *	the recording
  * @told: ingest: bytes that entries told of
  * @folded: an entry had no room, the next one stands for it
  * @copied: the CPU copied something
  * @broken: what comes behind is of no use any more
  * @revoked: sends were taken back, or given up, see @dying
+ * @pkts: play: memory of iou_chunk.pkts
+ * @seq: play: number of the next frame
+ * @began: play: when the first packet was due, CLOCK_MONOTONIC in ns
+ * @first: play: when it was recorded
+ * @due_at: play: when the last one is due
  * @flush: ingest: the flush of storage, if @flushing
  * @flush_upto: and what of @moved it is for
  * @durable: ingest: bytes that are on the medium for sure
@@ -140,11 +172,12 @@ struct iou_flow {
 	struct iou_pair *pair;
 	struct iou_region *r;
 	struct iou_storage *st;
-	struct iou_sock *sock;
+	struct iou_sock *sock; /* or */
+	struct iou_netq *tq;
 	struct iou_prog *prog;
 	struct io_unified_desc d;
 	struct io_unified_stream p;
-	bool streaming; /* the socket's direction is ours */
+	bool *streaming; /* the direction of the socket or queue is ours */
 
 	u32 size;
 	u32 headroom;
@@ -165,6 +198,11 @@ struct iou_flow {
 	bool copied;
 	bool broken;
 	bool revoked;
+	struct iou_flow_pkt *pkts;
+	u64 seq;
+	u64 began;
+	u64 first;
+	u64 due_at;
 	struct iou_chunk flush;
 	bool flushing;
 	bool flush_failed;
@@ -194,7 +232,7 @@ struct iou_flow {
 	struct delayed_work timer;
 };
 
-/* As iou_stream_submit(), of a stream with IO_UNIFIED_F_SOCKET */
+/* As iou_stream_submit(), of a stream that reads storage, or is of a socket */
 int iou_flow_submit(struct iou_region *r, const struct io_unified_desc *d,
 		    const struct iou_stream_from *from, u16 *reason);
 
@@ -231,7 +269,22 @@ void iou_flow_tell(struct iou_flow *f, struct io_unified_cqe *cqe);
 /* The last send whose memory was the stack's is over, or the flow. */
 void iou_flow_put(struct iou_flow *f);
 
+/* Its next byte to be read is behind the range. */
+static inline u64 iou_flow_end(const struct iou_flow *f)
+{
+	return f->d.dev_offset + f->p.range_len;
+}
+
+/* stream_serve.c: read as far ahead as there is memory; and what came of one */
+void iou_serve_read_ahead(struct iou_flow *f);
+void iou_serve_was_read(struct iou_flow *f, struct iou_chunk *c);
+/* Nothing is in flight, and nothing left to be read. */
+bool iou_serve_is_over(struct iou_flow *f);
+/* What has begun had its second. */
+void iou_serve_timer(struct iou_flow *f);
+
 extern const struct iou_flow_ops iou_serve_ops;
+extern const struct iou_flow_ops iou_play_ops;
 extern const struct iou_flow_ops iou_ingest_ops;
 
 #endif /* IOU_FLOW_H */

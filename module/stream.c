@@ -385,7 +385,8 @@ static int iou_stream_check(struct iou_stream *s, struct iou_storage *st,
 
 	if (p->flags & ~IOU_STREAM_FLAGS)
 		return iou_stream_refuse(reason, IO_UNIFIED_REASON_FLAGS);
-	if (p->flush_bytes || memchr_inv(p->reserved, 0, sizeof(p->reserved)))
+	if (p->flush_bytes || p->pace ||
+	    memchr_inv(p->reserved, 0, sizeof(p->reserved)))
 		return iou_stream_refuse(reason, IO_UNIFIED_REASON_RESERVED);
 	if (p->layout != IO_UNIFIED_LAYOUT_ALIGNED)
 		return iou_stream_refuse(reason, IO_UNIFIED_REASON_LAYOUT);
@@ -599,7 +600,7 @@ int iou_stream_submit(struct iou_region *r, const struct io_unified_desc *shown,
 		ret = iou_desc_check_mem(r, &d, reason);
 	if (ret)
 		return ret;
-	if (d.flags & IO_UNIFIED_F_SOCKET)
+	if (d.flags & (IO_UNIFIED_F_SOCKET | IO_UNIFIED_F_READ))
 		return iou_flow_submit(r, &d, from, reason);
 	return iou_stream_submit_nic(r, &d, from, reason);
 }

@@ -388,6 +388,9 @@ static void iou_ingest_last(struct iou_flow *f, struct io_unified_cqe *cqe)
 }
 
 const struct iou_flow_ops iou_ingest_ops = {
+	.flags = IO_UNIFIED_STREAM_PROGRESS | IO_UNIFIED_STREAM_FLUSH,
+	.layout = IO_UNIFIED_LAYOUT_BYTES,
+	.io = IOU_IO_WRITE,
 	.check = iou_ingest_check,
 	.turn = iou_ingest_turn,
 	.over = iou_ingest_is_over,

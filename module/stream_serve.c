@@ -17,11 +17,6 @@
 #include "main.h"
 #include "trace.h"
 
-static u64 iou_serve_end(const struct iou_flow *f)
-{
-	return f->d.dev_offset + f->p.range_len;
-}
-
 static int iou_serve_check(struct iou_flow *f, u16 *reason)
 {
 	const u64 block = iou_block_size(f->st);
@@ -50,7 +45,7 @@ static void iou_serve_read(struct iou_flow *f)
 	c->state = IOU_CHUNK_IO;
 	c->pos = f->next;
 	c->addr = c->mem + skip;
-	c->len = min_t(u64, f->size - skip, iou_serve_end(f) - f->next);
+	c->len = min_t(u64, f->size - skip, iou_flow_end(f) - f->next);
 	c->span = c->len;
 	c->cookie = f->d.cookie;
 	c->verdict = 0;
@@ -66,20 +61,19 @@ static void iou_serve_read(struct iou_flow *f)
 	iou_flow_submit_io(c);
 }
 
-/* As far ahead as there is memory. */
-static void iou_serve_read_ahead(struct iou_flow *f)
+void iou_serve_read_ahead(struct iou_flow *f)
 {
 	struct blk_plug plug;
 
 	if (f->broken || iou_flow_stopping(f))
 		return;
 	iou_plug_start(&plug, f->nr - (f->in - f->out));
-	while (f->next < iou_serve_end(f) && f->in - f->out < f->nr)
+	while (f->next < iou_flow_end(f) && f->in - f->out < f->nr)
 		iou_serve_read(f);
 	blk_finish_plug(&plug);
 }
 
-static void iou_serve_was_read(struct iou_flow *f, struct iou_chunk *c)
+void iou_serve_was_read(struct iou_flow *f, struct iou_chunk *c)
 {
 	const u32 skip = c->addr - c->mem;
 
@@ -290,14 +284,13 @@ static void iou_serve_turn(struct iou_flow *f)
 	} while (iou_flow_reap(f, &done));
 }
 
-static bool iou_serve_is_over(struct iou_flow *f)
+bool iou_serve_is_over(struct iou_flow *f)
 {
 	return !f->busy && f->in == f->out &&
-	       (f->next == iou_serve_end(f) || iou_flow_stopping(f));
+	       (f->next == iou_flow_end(f) || iou_flow_stopping(f));
 }
 
-/* What has begun had its second. */
-static void iou_serve_timer(struct iou_flow *f)
+void iou_serve_timer(struct iou_flow *f)
 {
 	f->dying = true;
 }
@@ -312,6 +305,9 @@ static void iou_serve_last(struct iou_flow *f, struct io_unified_cqe *cqe)
 }
 
 const struct iou_flow_ops iou_serve_ops = {
+	.flags = IO_UNIFIED_STREAM_PROGRESS,
+	.layout = IO_UNIFIED_LAYOUT_BYTES,
+	.io = IOU_IO_READ,
 	.check = iou_serve_check,
 	.turn = iou_serve_turn,
 	.over = iou_serve_is_over,

@@ -102,6 +102,7 @@ struct iou_tx {
  * @held: it is @timer that does
  * @closed: nothing is sent any more
  * @used: something was sent
+ * @streaming: it has a stream
  */
 struct iou_txq {
 	spinlock_t lock; /* see above */
@@ -121,6 +122,7 @@ struct iou_txq {
 	bool held;
 	bool closed;
 	bool used;
+	bool streaming;
 };
 
 void iou_txq_init(struct iou_txq *t);

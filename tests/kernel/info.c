@@ -32,7 +32,7 @@ static void limits(void)
 	CHECK_EQ(i.max_frame_size, 65536);
 	CHECK(i.max_entries >= 4096 && !(i.max_entries & (i.max_entries - 1)));
 	CHECK(i.max_links >= 1);
-	CHECK(!(i.features >> 20), "unknown features %#llx", i.features);
+	CHECK(!(i.features >> 21), "unknown features %#llx", i.features);
 	for (n = 0; n < ARRAY_SIZE(i.reserved); n++)
 		CHECK_EQ(i.reserved[n], 0);
 	/* These every kernel has. */

@@ -84,6 +84,7 @@ extern "C" {
  * @IO_UNIFIED_FEAT_STREAM_SOCKET: IO_UNIFIED_CMD_STREAM between storage and a socket
  * @IO_UNIFIED_FEAT_LEAD: IO_UNIFIED_F_LEAD; sockets send in the order of submission,
  *	also what is read first
+ * @IO_UNIFIED_FEAT_STREAM_PLAY: IO_UNIFIED_CMD_STREAM from a recording to a queue
  */
 enum io_unified_feature {
 	IO_UNIFIED_FEAT_USER_MEMORY		= 1 << 0,
@@ -106,6 +107,7 @@ enum io_unified_feature {
 	IO_UNIFIED_FEAT_TX_TIME			= 1 << 17,
 	IO_UNIFIED_FEAT_STREAM_SOCKET		= 1 << 18,
 	IO_UNIFIED_FEAT_LEAD			= 1 << 19,
+	IO_UNIFIED_FEAT_STREAM_PLAY		= 1 << 20,
 };
 
 /**

@@ -146,7 +146,7 @@ struct io_unified_ctrl {
  * NETWORK                       RX, TX, RX | TX
  * NETWORK | BPF                 RX (then BPF), TX (after BPF), RX | TX
  * NETWORK | [BPF |] NVME        RX | WRITE [FUA] [STREAM]
- * NETWORK | [BPF |] NVME        READ | TX
+ * NETWORK | [BPF |] NVME        READ | TX [STREAM]
  * NETWORK | [BPF |] NVME        RX | WRITE [FUA] | TX (when it is written)
  * ============================  =============================================
  *
@@ -308,10 +308,14 @@ struct io_unified_cqe {
 /* io_unified_stream.flags */
 /* a CQ entry for every packet, not for every write */
 #define IO_UNIFIED_STREAM_PER_PACKET	(1u << 0)
-/* sockets: CQ entries tell how far it is */
+/* sockets, to a queue: CQ entries tell how far it is */
 #define IO_UNIFIED_STREAM_PROGRESS	(1u << 1)
 /* from a socket: the end of the stream is on the medium when the command completes */
 #define IO_UNIFIED_STREAM_FLUSH		(1u << 2)
+/* to a queue: as recorded, @pace thousandths as fast */
+#define IO_UNIFIED_STREAM_TIMES		(1u << 3)
+/* to a queue: @pace packets in a second */
+#define IO_UNIFIED_STREAM_RATE		(1u << 4)
 
 /**
  * enum io_unified_layout - what a stream's bytes look like on storage
@@ -329,7 +333,7 @@ enum io_unified_layout {
 /**
  * struct io_unified_stream - what a stream needs beside its descriptor
  * @flags: IO_UNIFIED_STREAM_*
- * @layout: enum io_unified_layout: ALIGNED from a queue, BYTES with a socket
+ * @layout: enum io_unified_layout: BYTES with a socket, else ALIGNED
  * @range_len: bytes of the storage window, from desc.dev_offset, that the
  *	stream may fill; a multiple of the frame size. Sockets: bytes to send, or to
  *	receive at most, any number
@@ -346,6 +350,8 @@ enum io_unified_layout {
  * @recording_id: 16 bytes that mark this recording's frames
  * @flush_bytes: from a socket: flush the storage's cache each time that so many
  *	bytes are written, and at the end; 0 = do not
+ * @pace: to a queue: how fast, with IO_UNIFIED_STREAM_TIMES or _RATE; else 0, as
+ *	fast as the interface takes them
  * @reserved: zero
  *
  * From a queue: ops NETWORK | [BPF |] NVME, flags RX | WRITE, @addr and
@@ -379,6 +385,21 @@ enum io_unified_layout {
  * gap: @count bytes, up to @dev_offset, @len of them since the entry before, of @cookie
  * bytes received. With FUA, @flush_bytes or IO_UNIFIED_STREAM_FLUSH that is what is on
  * the medium, durable, and IO_UNIFIED_CQE_DURABLE says so. The last entry is the same.
+ *
+ * To a queue, without F_SOCKET, READ | TX plays what a stream from a queue recorded:
+ * frames of the region's frame size, a multiple of the block size, from desc.dev_offset
+ * on. @addr and @len are memory of the stream's as above. Packets leave in order, as
+ * they were, each when it is due, if there is a @pace. It ends, res is how many packets
+ * were sent, behind @range_len bytes, after @max_packets (_REASON_LIMIT), and in front
+ * of the first frame that does not carry @recording_id and the number after that of the
+ * frame before. One that does and is not as such a stream leaves it is refused (-EINVAL,
+ * _REASON_LAYOUT). Packets that the interface drops are counted there and in
+ * IO_UNIFIED_STAT_TX_DROPPED, and it goes on; other errors of the interface end it. A
+ * program sees each packet and may change it, drop it, or cut it. Packets that wait
+ * hold others of the queue. Entries: one for each chunk: @dev_offset, @len, @count is
+ * the packets sent so far. Last entry: @count is the packets sent, @dev_offset where
+ * the first frame is that was not, @cookie the packets of the recording that were
+ * looked at.
  */
 struct io_unified_stream {
 	__u32 flags;
@@ -391,7 +412,8 @@ struct io_unified_stream {
 	__u64 max_packets;
 	__u8  recording_id[16];
 	__u64 flush_bytes;
-	__u64 reserved[5];
+	__u64 pace;
+	__u64 reserved[4];
 };
 
 /* pcapng block type of padding and frame headers: local use (bit 31), "IOU" */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Streams between storage and a socket: set up, canceled, brought to an end
+ * Flows: streams between storage and a socket or a queue: set up, canceled, brought
+ * to an end
  *
  * A flow ends in this order: stopping is set (end of the range or of the stream,
  * cancel, error); what is in flight comes back; when nothing is, the last entry is
@@ -168,23 +169,23 @@ void iou_flow_put(struct iou_flow *f)
 {
 	if (!refcount_dec_and_test(&f->refs))
 		return;
+	kvfree(f->pkts);
 	kvfree(f->chunks);
 	kfree(f);
 }
 
 static void iou_flow_free(struct iou_flow *f)
 {
-	const bool sends = f->d.flags & IO_UNIFIED_F_TX;
 	struct iou_region *r = f->r;
 
 	if (f->streaming)
-		WRITE_ONCE(*(sends ? &f->sock->tx.streaming :
-				     &f->sock->rx.streaming),
-			   false);
+		WRITE_ONCE(*f->streaming, false);
 	if (f->prog)
 		iou_att_put(&f->prog->att);
 	if (f->sock)
 		iou_att_put(&f->sock->att);
+	if (f->tq)
+		iou_att_put(&f->tq->att);
 	if (f->st)
 		iou_att_put(&f->st->att);
 	iou_flow_put(f);
@@ -304,24 +305,33 @@ static int iou_flow_refuse(u16 *reason, u16 why)
 	return -EINVAL;
 }
 
-/* What only packets have. */
-static bool iou_flow_unread(const struct io_unified_stream *p)
+/* What only packets have, and what only bytes have. */
+static bool iou_flow_unread(const struct iou_flow *f)
 {
-	return p->snaplen || p->interface_id || p->max_packets ||
-	       memchr_inv(p->recording_id, 0, sizeof(p->recording_id)) ||
-	       memchr_inv(p->reserved, 0, sizeof(p->reserved));
+	const struct io_unified_stream *p = &f->p;
+	const bool flushes = f->ops->flags & IO_UNIFIED_STREAM_FLUSH;
+
+	if (p->snaplen || p->interface_id ||
+	    memchr_inv(p->reserved, 0, sizeof(p->reserved)))
+		return true;
+	if (f->sock &&
+	    (p->max_packets || p->pace ||
+	     memchr_inv(p->recording_id, 0, sizeof(p->recording_id))))
+		return true;
+	return !flushes && (p->flush_usec || p->flush_bytes);
 }
 
 /* Chunks: what storage takes at once, and at least two if there is room. */
 static int iou_flow_cut(struct iou_flow *f, u16 *reason)
 {
 	const u32 align = f->st->dma_mask + 1;
-	const u32 unit = max(iou_block_size(f->st), align);
+	const u32 unit = max3(iou_block_size(f->st), align,
+			      f->sock ? 1 : iou_frame_size(f->r));
 	const u32 most = min_t(u32, IOU_FLOW_CHUNK_MAX, f->st->max_bytes);
 	u32 size = f->p.batch_bytes;
 	u32 room = f->d.len;
 
-	f->headroom = f->prog ? max_t(u32, SECTOR_SIZE, align) : 0;
+	f->headroom = f->prog && f->sock ? max_t(u32, SECTOR_SIZE, align) : 0;
 	if (room < 2 * f->headroom + 2 * unit)
 		room = room > f->headroom ? room - f->headroom : 0;
 	else
@@ -340,37 +350,61 @@ static int iou_flow_cut(struct iou_flow *f, u16 *reason)
 static int iou_flow_check(struct iou_flow *f, u16 *reason)
 {
 	const struct io_unified_stream *p = &f->p;
-	const bool sends = f->d.flags & IO_UNIFIED_F_TX;
-	u32 flags = IO_UNIFIED_STREAM_PROGRESS;
 	int ret;
 
-	if (!sends)
-		flags |= IO_UNIFIED_STREAM_FLUSH;
-	if (p->flags & ~flags)
+	if (p->flags & ~f->ops->flags)
 		return iou_flow_refuse(reason, IO_UNIFIED_REASON_FLAGS);
-	if (iou_flow_unread(p) || (sends && (p->flush_usec | p->flush_bytes)))
+	if (iou_flow_unread(f))
 		return iou_flow_refuse(reason, IO_UNIFIED_REASON_RESERVED);
-	if (p->layout != IO_UNIFIED_LAYOUT_BYTES)
+	if (p->layout != f->ops->layout)
 		return iou_flow_refuse(reason, IO_UNIFIED_REASON_LAYOUT);
 	/* A program sees each chunk once, and as a whole. */
 	if (p->flush_usec > IOU_FLOW_USEC_MAX || (f->prog && p->flush_usec) ||
 	    !p->range_len)
 		return iou_flow_refuse(reason, IO_UNIFIED_REASON_SIZE);
-	if (!f->sock->stream) {
+	if (f->sock && !f->sock->stream) {
 		*reason = IO_UNIFIED_REASON_SOCKET_TYPE;
 		return -EOPNOTSUPP;
 	}
-	ret = iou_storage_allowed(f->st, sends ? IOU_IO_READ : IOU_IO_WRITE, 0,
-				  0, reason);
+	ret = iou_storage_allowed(f->st, f->ops->io, 0, 0, reason);
 	if (!ret)
 		ret = iou_flow_cut(f, reason);
 	return ret ?: f->ops->check(f, reason);
 }
 
-static int iou_flow_get_atts(struct iou_flow *f, u16 *reason)
+/* The other end, of which a direction may have one stream. */
+static int iou_flow_get_peer(struct iou_flow *f)
 {
 	const struct io_unified_desc *d = &f->d;
 	const bool sends = d->flags & IO_UNIFIED_F_TX;
+	const u16 index = sends ? d->net_tx : d->net;
+	struct iou_att *att;
+
+	att = iou_att_get(f->r,
+			  d->flags & IO_UNIFIED_F_SOCKET ?
+				  IO_UNIFIED_KIND_SOCKET :
+				  IO_UNIFIED_KIND_NETDEV,
+			  index);
+	if (!att)
+		return -ENOENT;
+	if (d->flags & IO_UNIFIED_F_SOCKET)
+		f->sock = iou_att_sock(att);
+	else
+		f->tq = iou_att_netq(att);
+	return 0;
+}
+
+static bool *iou_flow_direction(struct iou_flow *f)
+{
+	if (f->tq)
+		return &f->tq->tx.streaming;
+	return f->d.flags & IO_UNIFIED_F_TX ? &f->sock->tx.streaming :
+					      &f->sock->rx.streaming;
+}
+
+static int iou_flow_get_atts(struct iou_flow *f, u16 *reason)
+{
+	const struct io_unified_desc *d = &f->d;
 	struct iou_att *att;
 
 	*reason = IO_UNIFIED_REASON_INDEX;
@@ -378,24 +412,35 @@ static int iou_flow_get_atts(struct iou_flow *f, u16 *reason)
 	if (!att)
 		return -ENOENT;
 	f->st = iou_att_storage(att);
-	att = iou_att_get(f->r, IO_UNIFIED_KIND_SOCKET,
-			  sends ? d->net_tx : d->net);
-	if (!att)
+	if (iou_flow_get_peer(f))
 		return -ENOENT;
-	f->sock = iou_att_sock(att);
 	if (d->ops & IO_UNIFIED_OP_BPF) {
 		att = iou_att_get(f->r, IO_UNIFIED_KIND_BPF, d->bpf);
 		if (!att)
 			return -ENOENT;
 		f->prog = iou_att_prog(att);
 	}
-	if (xchg(sends ? &f->sock->tx.streaming : &f->sock->rx.streaming,
-		 true)) {
+	if (xchg(iou_flow_direction(f), true)) {
 		*reason = IO_UNIFIED_REASON_STREAM_BUSY;
 		return -EBUSY;
 	}
-	f->streaming = true;
+	f->streaming = iou_flow_direction(f);
 	*reason = IO_UNIFIED_REASON_NONE;
+	return 0;
+}
+
+/* Room for a packet in each frame of the chunks */
+static int iou_flow_alloc_pkts(struct iou_flow *f)
+{
+	const u32 each = f->size >> f->r->frame_shift;
+	u32 i;
+
+	f->pkts = kvcalloc((size_t)f->nr * each, sizeof(*f->pkts),
+			   GFP_KERNEL_ACCOUNT);
+	if (!f->pkts)
+		return -ENOMEM;
+	for (i = 0; i < f->nr; i++)
+		f->chunks[i].pkts = f->pkts + (size_t)i * each;
 	return 0;
 }
 
@@ -412,7 +457,14 @@ static int iou_flow_alloc_chunks(struct iou_flow *f)
 				   (u64)i * (f->size + f->headroom);
 	}
 	f->flush.f = f;
-	return 0;
+	return f->tq ? iou_flow_alloc_pkts(f) : 0;
+}
+
+static const struct iou_flow_ops *iou_flow_ops_of(u32 flags)
+{
+	if (!(flags & IO_UNIFIED_F_SOCKET))
+		return &iou_play_ops;
+	return flags & IO_UNIFIED_F_TX ? &iou_serve_ops : &iou_ingest_ops;
 }
 
 static struct iou_flow *iou_flow_alloc(struct iou_region *r,
@@ -424,7 +476,7 @@ static struct iou_flow *iou_flow_alloc(struct iou_region *r,
 	if (!f)
 		return NULL;
 	refcount_set(&f->refs, 1);
-	f->ops = d->flags & IO_UNIFIED_F_TX ? &iou_serve_ops : &iou_ingest_ops;
+	f->ops = iou_flow_ops_of(d->flags);
 	f->cmd = from->cmd;
 	f->burst = from->burst;
 	f->pair = from->pair;
@@ -450,7 +502,7 @@ static void iou_flow_init_waiter(struct iou_flow *f)
 	w->cmd = f->cmd;
 	w->many = f->burst;
 	w->region = f->r;
-	w->atts[0] = &f->sock->att;
+	w->atts[0] = f->sock ? &f->sock->att : &f->tq->att;
 	w->atts[1] = &f->st->att;
 	w->atts[2] = f->prog ? &f->prog->att : NULL;
 	w->user_data = f->d.user_data;
