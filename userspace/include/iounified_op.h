@@ -525,6 +525,35 @@ iou_prep_stream_recv(struct io_uring_sqe *sqe, const struct iou_region *r,
 }
 
 /**
+ * iou_prep_stream_play() - send the packets of a recording
+ * @sqe: SQE of 128 bytes
+ * @r: region, of the recording's frame size
+ * @s: how; it must stay where it is until the SQE was submitted. Its @recording_id
+ *	is that of the recording's frames
+ * @storage: storage attachment
+ * @dev_offset: where in the attachment's window the first packet's frame is
+ * @net: network attachment to send to
+ * @addr: byte offset in the region of the stream's memory
+ * @len: bytes of it, all the stream's until it completes
+ *
+ * Add a program with iou_desc_set_bpf(). The SQE completes when all packets are sent.
+ * Needs IO_UNIFIED_FEAT_STREAM_PLAY.
+ */
+static inline struct io_unified_desc *
+iou_prep_stream_play(struct io_uring_sqe *sqe, const struct iou_region *r,
+		     const struct io_unified_stream *s, unsigned int storage,
+		     uint64_t dev_offset, unsigned int net, uint64_t addr,
+		     uint32_t len)
+{
+	struct io_unified_desc *d = iou_prep_stream_of(
+		sqe, r, s, IO_UNIFIED_F_READ | IO_UNIFIED_F_TX, storage,
+		dev_offset, addr, len);
+
+	d->net_tx = (uint16_t)net;
+	return d;
+}
+
+/**
  * iou_prep_cancel() - end streams and ops that wait for a packet or their time
  * @sqe: SQE of 128 bytes
  * @r: region

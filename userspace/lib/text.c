@@ -258,6 +258,7 @@ static const char *const features[] = {
 	"tx_time",
 	"stream_socket",
 	"lead",
+	"stream_play",
 };
 
 static const char *const memories[] = {
