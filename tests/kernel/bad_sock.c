@@ -377,7 +377,8 @@ static void streams(void)
 	for (i = 0; i < 32; i++)
 		if (i != 1 && (serve || i != 2))
 			REFUSE_STREAM(EINVAL, FLAGS, p->flags = 1u << i);
-	for (i = 0; i < 5; i++)
+	REFUSE_STREAM(EINVAL, RESERVED, p->pace = 1);
+	for (i = 0; i < 4; i++)
 		REFUSE_STREAM(EINVAL, RESERVED, p->reserved[i] = 1);
 	REFUSE_STREAM(EINVAL, RESERVED, p->snaplen = 1);
 	REFUSE_STREAM(EINVAL, RESERVED, p->interface_id = 1);

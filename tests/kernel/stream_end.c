@@ -286,9 +286,10 @@ static void refused(void)
 	ro = t_attach_storage(&s.r, s.disk.path, IO_UNIFIED_ATTACH_RDONLY);
 	for (i = 1; i < 32; i += 5)
 		REFUSE(EINVAL, FLAGS, p->flags = 1u << i);
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < 4; i++)
 		REFUSE(EINVAL, RESERVED, p->reserved[i] = 1ull << (7 * i));
 	REFUSE(EINVAL, RESERVED, p->flush_bytes = 1);
+	REFUSE(EINVAL, RESERVED, p->pace = 1);
 	REFUSE(EINVAL, LAYOUT, p->layout = 0);
 	REFUSE(EINVAL, LAYOUT, p->layout = 2);
 	REFUSE(EINVAL, SIZE, p->range_len = 0);

@@ -84,7 +84,7 @@ static void ranges(void)
 	t_flow_start(&f);
 	t_flow_peer_gets(&f, 1, 77);
 	t_flow_end(&f, 1, 0);
-	/* Loopback and veth copy. */
+	/* Loopback copies. */
 	CHECK(f.last.flags & IO_UNIFIED_CQE_COPIED);
 	CHECK(f.last.flags & IO_UNIFIED_CQE_SENT);
 	t_flow_close(&f);
@@ -333,24 +333,15 @@ static void busy_and_detached(void)
 }
 
 static const struct t_flow_opt passthrough = { .memory = T_MEM_MEMFD };
-static const struct t_flow_opt bio = {
-	.storage_flags = IO_UNIFIED_ATTACH_BIO,
-	.where = T_NS,
-};
 static const struct t_flow_opt large_blocks = {
 	.lba = 4096,
+	.storage_flags = IO_UNIFIED_ATTACH_BIO,
 	.ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
 };
 
-static void no_namespace(void)
-{
-	t_ns_del();
-}
-
 static const struct t_case cases[] = {
 	{ "ranges, passthrough", ranges, 0, &passthrough },
-	{ "ranges, bio, veth", ranges, 0, &bio },
-	{ "ranges, blocks of 4096", ranges, 0, &large_blocks },
+	{ "ranges, bio, blocks of 4096", ranges, 0, &large_blocks },
 	{ "a slow reader", slow_reader },
 	{ "between sends, from an SQ", between_sends },
 	{ "programs", programs },
@@ -358,7 +349,6 @@ static const struct t_case cases[] = {
 	{ "canceled", canceled },
 	{ "error of the drive", drive_error },
 	{ "busy, detached", busy_and_detached },
-	{ "the namespace goes", no_namespace },
 };
 
 int main(int argc, char **argv)
