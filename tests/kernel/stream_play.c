@@ -2,11 +2,16 @@
 /* Streams from a recording to a queue: packets, pace, the end, and bad recordings. */
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/param.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bpf/ops.h"
 #include "lib/bpf.h"
+#include "lib/leak.h"
 #include "lib/stream.h"
 
 enum {
@@ -364,6 +369,70 @@ static void cut_off(void)
 	t_stream_close(&s);
 }
 
+/* ---------------------------------------------------------------- the end */
+
+static void child(int round)
+{
+	struct t_region r;
+
+	t_region_open(&r, NULL);
+	d.storage = t_attach_storage(&r, s.disk.path, 0);
+	d.net_tx = t_attach_tx(&r, s.l.tx);
+	d.addr = t_frame(&r, 0);
+	d.len = 512 * FRAME;
+	t_queue_stream(&r, &d, &p);
+	t_submit(&r);
+	usleep(round % 5 * 3000);
+	switch (round % 4) {
+	case 0:
+		kill(getpid(), SIGKILL);
+		break;
+	case 1:
+		t_exec_nothing();
+	case 2:
+		close(r.fd);
+		io_uring_queue_exit(&r.ring);
+		break;
+	default:
+		if (ioctl(r.fd, IO_UNIFIED_UNREGISTER_REGION) ||
+		    !t_reap(&r, &res, 5000) || res.res != -ECANCELED)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static void process(int round)
+{
+	u64 until = t_now_ms() + 20000;
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		child(round);
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		REQUIRE(t_now_ms() < until, "round %d: it does not die", round);
+		usleep(500);
+	}
+	CHECK(round % 4 ? WIFEXITED(status) && !WEXITSTATUS(status) :
+			  WIFSIGNALED(status),
+	      "round %d: status %#x", round, status);
+}
+
+/* Process, ring and region go while packets wait for their time. */
+static void gone(void)
+{
+	open_recording(60, 0);
+	p.flags = IO_UNIFIED_STREAM_RATE;
+	p.pace = 50;
+	p.batch_bytes = 0;
+	t_leak_rounds(process, 4, MAX(t_rounds() / 8, 8));
+	t_stream_close(&s);
+}
+
+/* ------------------------------------------------------------------ bad input */
+
 #define REFUSE(error, why, ...)                                              \
 	do {                                                                 \
 		const struct io_unified_stream p_ = p;                       \
@@ -421,6 +490,7 @@ static const struct t_case cases[] = {
 	{ "malformed", malformed },
 	{ "programs", programs },
 	{ "cut off", cut_off },
+	{ "killed, closed, unregistered", gone, 120 },
 	{ "refused", refused },
 };
 
