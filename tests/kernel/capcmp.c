@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * capcmp SENT GOT...: are the packets the same, byte for byte, in order? With
+ * capcmp [-p] SENT GOT...: are the packets the same, byte for byte, in order? With
  * several files GOT: is each packet of SENT in exactly one of them, in order
- * there, and all packets of a flow in the same one?
+ * there, and all packets of a flow in the same one? With -p, those that are shorter
+ * than an Ethernet frame may have been made one.
  */
 #include <arpa/inet.h>
 #include <pcap.h>
@@ -14,6 +15,7 @@
 
 #define MAX_FILES 16
 #define MAX_FLOWS 65536
+#define MIN_FRAME 60
 
 struct side {
 	const char *name;
@@ -34,6 +36,7 @@ struct flow {
 
 static struct flow flows[MAX_FLOWS];
 static unsigned int nr_flows;
+static bool pads;
 
 static void next(struct side *s)
 {
@@ -64,10 +67,24 @@ static void start(struct side *s, const char *name)
 	next(s);
 }
 
+/* Only as long as it has to be, and zeros. */
+static bool is_padded(const struct side *a, const struct side *b)
+{
+	unsigned int i;
+
+	if (!pads || a->h->caplen >= MIN_FRAME || b->h->caplen != MIN_FRAME)
+		return false;
+	for (i = a->h->caplen; i < MIN_FRAME; i++)
+		if (b->data[i])
+			return false;
+	return true;
+}
+
 static bool same(const struct side *a, const struct side *b)
 {
-	return a->more && b->more && a->h->caplen == b->h->caplen &&
-	       a->h->caplen == b->h->len &&
+	if (!a->more || !b->more || b->h->caplen != b->h->len)
+		return false;
+	return (a->h->caplen == b->h->caplen || is_padded(a, b)) &&
 	       !memcmp(a->data, b->data, a->h->caplen);
 }
 
@@ -152,8 +169,13 @@ int main(int argc, char **argv)
 	struct side sent = { 0 }, got[MAX_FILES] = { { 0 } };
 	int i, n = argc - 2, where;
 
+	if (n > 1 && !strcmp(argv[1], "-p")) {
+		pads = true;
+		argv++;
+		n--;
+	}
 	if (n < 1 || n > MAX_FILES) {
-		fprintf(stderr, "usage: capcmp SENT GOT...\n");
+		fprintf(stderr, "usage: capcmp [-p] SENT GOT...\n");
 		return 2;
 	}
 	start(&sent, argv[1]);

@@ -3,7 +3,7 @@
 # Real captures of every protocol, played by iou replay and recorded by iou record at
 # the other end: the same packets, byte for byte, in order. And what was recorded,
 # played and recorded again is the same again, over veth and over a NIC, from a file,
-# a drive and another drive.
+# a drive and another drive. With "nic" over the NIC alone, and of every third capture.
 set -u
 
 here=$(dirname "$(readlink -f "$0")")
@@ -27,12 +27,17 @@ told() {
 	return $status
 }
 
+has_link() { [ "$(cat "/sys/class/net/$1/carrier")" = 1 ]; }
 links_up() {
 	for i; do
 		echo 1 >"/proc/sys/net/ipv6/conf/$i/disable_ipv6"
 		ip link set "$i" arp off mtu $mtu up || return 1
 		# What two CPUs receive at once would be in any order.
 		echo 1 >"/sys/class/net/$i/queues/rx-0/rps_cpus"
+	done
+	# A NIC takes seconds for that.
+	for i; do
+		until_true 20 has_link "$i" || return 1
 	done
 }
 
@@ -66,7 +71,7 @@ record() {
 # same WHAT TARGET: the packets there are those that were sent
 same() {
 	iou cat "$2" >"$dir/got" || return 1
-	"$here/capcmp" "$sent" "$dir/got"
+	"$here/capcmp" ${pads:+"$pads"} "$sent" "$dir/got"
 }
 
 # all WHAT: from the capture to the first drive, from there to the second, and back
@@ -77,16 +82,28 @@ all() {
 	ok "$1: the same again" told same "$1" "${drives[1]}"
 }
 
-ok "captures are merged" told merge_captures
+every=1
+pads=
+# What is shorter than an Ethernet frame a NIC makes one.
+[ "${1-}" != nic ] || { every=3 pads=-p; }
+ok "captures are merged" told merge_captures $every
+if [ -n "$pads" ]; then
+	# QEMU's e1000e fills in the length of IPv6 packets that do not say it.
+	tcpdump -r "$sent" -w "$dir/kept" 'not (ip6 and ip6[4:2] = 0)' 2>/dev/null
+	mv "$dir/kept" "$sent"
+	tcpdump --count -r "$sent" >"$dir/said" 2>/dev/null
+fi
 read -r packets _ <"$dir/said"
 [ "${packets:-0}" -gt 0 ] || exit 1
 pps=${IOU_PPS:-4000}
 
-ip link add capt0 type veth peer name capt1 || exit 1
-links_up capt0 capt1
-rx=capt0
-tx=capt1
-all veth
+if [ "${1-}" != nic ]; then
+	ip link add capt0 type veth peer name capt1 || exit 1
+	links_up capt0 capt1
+	rx=capt0
+	tx=capt1
+	all veth
+fi
 
 nics=()
 for i in /sys/class/net/*; do

@@ -8,7 +8,8 @@ captures=${IOU_CAPTURES:-/usr/share/io_unified/captures}
 mtu=3490		# the largest that XDP allows on a veth
 [ -e "$captures" ] || skip_all "no captures in $captures"
 
-# merge_captures: what fits, and what is left out, in $dir/manifest
+# merge_captures [N]: what fits, and what is left out, in $dir/manifest; of every Nth
+# capture only
 merge_captures() {
 	local files
 	# shellcheck disable=SC2154 # the test sets dir and here
@@ -18,7 +19,8 @@ merge_captures() {
 		tar -C "$dir/captures" -xf "$captures" || return 1
 		captures=$dir/captures
 	fi
-	find "$captures" -type f \( -name '*.pcap' -o -name '*.pcapng' \) | sort >"$dir/files"
+	find "$captures" -type f \( -name '*.pcap' -o -name '*.pcapng' \) | sort |
+		sed -n "1~${1:-1}p" >"$dir/files"
 	mapfile -t files <"$dir/files"
 	# shellcheck disable=SC2154
 	"$here/capmerge" $((mtu + 14)) "$sent" "$dir/manifest" "${files[@]}"
