@@ -198,6 +198,7 @@ static void busy(void)
 	struct io_unified_cqe cqe;
 	struct io_unified_desc d;
 	u32 i, round, seq = 0;
+	u64 times;
 	int sock;
 
 	set_up(t_arg);
@@ -219,12 +220,14 @@ static void busy(void)
 		if (net_stat(IO_UNIFIED_STAT_TX_BUSY))
 			break;
 	}
-	CHECK(net_stat(IO_UNIFIED_STAT_TX_BUSY),
-	      "%u packets, and there was always room", seq);
-	t_note("%llu times no room in %u packets",
-	       (unsigned long long)net_stat(IO_UNIFIED_STAT_TX_BUSY), seq);
+	times = net_stat(IO_UNIFIED_STAT_TX_BUSY);
+	t_note("%llu times no room in %u packets", (unsigned long long)times,
+	       seq);
 	close(sock);
 	tear_down();
+	if (!times && t_debug_kernel())
+		t_skip("this kernel is slower than the NIC");
+	CHECK(times, "%u packets, and there was always room", seq);
 }
 
 static void start(u32 n)

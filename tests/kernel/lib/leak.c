@@ -51,17 +51,17 @@ static long count_ids(int (*next)(u32 id, u32 *next_id))
 	return n;
 }
 
+bool t_debug_kernel(void)
+{
+	return !access("/sys/kernel/debug/kmemleak", F_OK);
+}
+
 /*
  * KASAN keeps what is freed for a while, in its slabs, and every new stack that it
  * sees for ever. With it slabs and free memory count together, only a region of
  * memory that is lost in each round is seen, and kmemleak tells of the slabs. Pages
  * are for the other kernels to find.
  */
-static bool slabs_are_kept(void)
-{
-	return !access("/sys/kernel/debug/kmemleak", F_OK);
-}
-
 #define KASAN_KEEPS_KB 16384L
 
 static void look(struct t_leak *l)
@@ -74,7 +74,7 @@ static void look(struct t_leak *l)
 		     field(text, "Cached") + field(text, "SReclaimable") +
 		     free_on_cpus_kb();
 	l->slab_kb = field(text, "SUnreclaim");
-	if (slabs_are_kept())
+	if (t_debug_kernel())
 		l->free_kb += l->slab_kb;
 	l->percpu_kb = field(text, "Percpu");
 	l->vmalloc_kb = field(text, "VmallocUsed");
@@ -126,7 +126,7 @@ static const char *lost(const struct t_leak *before, const struct t_leak *now,
 			int rounds)
 {
 	const long enough = enough_kb(rounds);
-	const bool kept = slabs_are_kept();
+	const bool kept = t_debug_kernel();
 
 	if (before->free_kb - now->free_kb >= (kept ? KASAN_KEEPS_KB : enough))
 		return "memory is gone";

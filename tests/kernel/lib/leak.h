@@ -32,6 +32,8 @@ void t_leak_rounds(void (*one)(int round), int warm_up, int rounds);
  */
 void t_leak_rounds_over(void (*bare)(int round), void (*one)(int round),
 			int warm_up, int rounds);
+/* Does this kernel look for errors of its own, and take its time? */
+bool t_debug_kernel(void);
 /* References on the module. */
 int t_refcount(void);
 /* Waits until there are none but @n. */
