@@ -81,9 +81,9 @@ static void fields(void)
 	for (i = 0; i < 32; i++) {
 		/*
 		 * Those that are known; LINK, STREAM, CANCEL are an SQ's, SOCKET,
-		 * WAITALL and TIMED have no meaning here.
+		 * WAITALL, TIMED and LEAD have no meaning here.
 		 */
-		if (i <= 9 || (i >= 13 && i <= 15))
+		if (i <= 9 || (i >= 13 && i <= 16))
 			continue;
 		REFUSE(EINVAL, FLAGS, d->flags |= 1u << i);
 	}
