@@ -21,14 +21,6 @@ struct way {
 static struct t_region r;
 static struct t_conn c;
 static int sock;
-static u32 seed = 7;
-
-static u32 dice(u32 below)
-{
-	seed = seed * 1664525 + 1013904223;
-	return (seed >> 8) % below;
-}
-
 static void open_region(u32 ring_flags)
 {
 	struct t_opt opt = {
@@ -63,32 +55,7 @@ static u64 sock_stat(enum io_unified_stat s)
 
 static u64 slot_addr(u32 slot)
 {
-	return r.reg.data_off + (u64)slot * SLOT + dice(4096);
-}
-
-/* The next completion, which has to come. */
-static struct t_res reap(void)
-{
-	struct t_res res;
-
-	REQUIRE(t_reap(&r, &res, 10000), "nothing completes");
-	return res;
-}
-
-static void silent(int ms)
-{
-	struct t_res res;
-
-	CHECK(!t_reap(&r, &res, ms), "op %llu: %d, reason %u",
-	      (unsigned long long)res.user_data, res.res, res.reason);
-}
-
-static void ends(const struct io_unified_desc *d, int want, u16 reason)
-{
-	struct t_res res = t_op(&r, d);
-
-	CHECK_EQ(res.res, want, "reason %u", res.reason);
-	CHECK_EQ(res.reason, reason);
+	return r.reg.data_off + (u64)slot * SLOT + t_dice(4096);
 }
 
 /* ------------------------------------------------------------------ sending */
@@ -97,7 +64,7 @@ static void ends(const struct io_unified_desc *d, int want, u16 reason)
 static u32 queue_send(u32 slot, u64 at)
 {
 	struct io_unified_desc d =
-		t_send_op(sock, slot, slot_addr(slot), 1 + dice(MAX));
+		t_send_op(sock, slot, slot_addr(slot), 1 + t_dice(MAX));
 
 	t_stream_fill(t_ptr(&r, d.addr), d.len, at);
 	t_queue(&r, &d);
@@ -121,7 +88,7 @@ static u64 send_stream(u64 total, u32 *copied)
 	}
 	t_submit(&r);
 	while (flying) {
-		res = reap();
+		res = t_next(&r);
 		slot = res.user_data;
 		CHECK_EQ(res.res, len[slot], "reason %u", res.reason);
 		CHECK(res.flags & IO_UNIFIED_CQE_SENT);
@@ -213,7 +180,7 @@ static void stopped_reader(void)
 	t_queue_cancel(&r, OPS - 1, 1000);
 	t_submit(&r);
 	for (i = 0; i < 2; i++) {
-		res = reap();
+		res = t_next(&r);
 		if (res.user_data == 1000) {
 			CHECK_EQ(res.res, 1);
 			continue;
@@ -226,13 +193,13 @@ static void stopped_reader(void)
 	CHECK_EQ(canceled, 1);
 	t_queue_cancel(&r, done, 1001);
 	t_submit(&r);
-	res = reap();
+	res = t_next(&r);
 	CHECK_EQ(res.user_data, 1001);
 	CHECK_EQ(res.res, -ENOENT);
 
 	t_peer_read(&peer, c.peer, ~0ull, 50000, 0);
 	for (; done < OPS - 1; done++) {
-		res = reap();
+		res = t_next(&r);
 		CHECK_EQ(res.res, LEN, "reason %u", res.reason);
 	}
 	shutdown(c.end, SHUT_WR);
@@ -255,15 +222,15 @@ static void receives(void)
 
 	set_up();
 	for (i = 0; i < SLOTS; i++) {
-		d = t_recv_op(sock, i, slot_addr(i), 1 + dice(MAX));
+		d = t_recv_op(sock, i, slot_addr(i), 1 + t_dice(MAX));
 		of[i] = d;
 		t_queue(&r, &d);
 	}
 	t_submit(&r);
-	silent(50);
+	t_silent(&r, 50);
 	t_peer_write(&peer, c.peer, TOTAL, 100000, 0);
 	while (at < TOTAL) {
-		res = reap();
+		res = t_next(&r);
 		i = res.user_data % SLOTS;
 		CHECK(!here[i]);
 		here[i] = true;
@@ -282,7 +249,7 @@ static void receives(void)
 			at += got[i].res;
 			next++;
 			d = t_recv_op(sock, next + SLOTS - 1, slot_addr(i),
-				      1 + dice(MAX));
+				      1 + t_dice(MAX));
 			of[i] = d;
 			t_queue(&r, &d);
 		}
@@ -293,10 +260,10 @@ static void receives(void)
 	CHECK_EQ(sock_stat(IO_UNIFIED_STAT_RX_COPIED_BYTES), TOTAL);
 
 	/* The end of the stream is told to each that waits. */
-	silent(20);
+	t_silent(&r, 20);
 	shutdown(c.peer, SHUT_WR);
 	for (i = 0; i < SLOTS; i++) {
-		res = reap();
+		res = t_next(&r);
 		CHECK_EQ(res.res, 0, "reason %u", res.reason);
 		CHECK_EQ(res.reason, 0);
 	}
@@ -321,7 +288,7 @@ static void wait_all(void)
 	t_submit(&r);
 	t_peer_write(&peer, c.peer, LEN * N + REST, 5000, 500);
 	for (i = 0; i < N; i++) {
-		res = reap();
+		res = t_next(&r);
 		CHECK_EQ(res.user_data, i);
 		CHECK_EQ(res.res, LEN, "reason %u", res.reason);
 		CHECK(t_stream_is(t_ptr(&r,
@@ -329,12 +296,12 @@ static void wait_all(void)
 				  LEN, (u64)i * LEN));
 	}
 	t_peer_join(&peer);
-	silent(50);
+	t_silent(&r, 50);
 	/* What came of it before it is canceled is not lost. */
 	t_queue_cancel(&r, N, 100);
 	t_submit(&r);
 	for (i = 0; i < 2; i++) {
-		res = reap();
+		res = t_next(&r);
 		CHECK_EQ(res.res, res.user_data == 100 ? 1 : REST);
 		CHECK_EQ(res.reason,
 			 res.user_data == 100 ? 0 : IO_UNIFIED_REASON_CANCELED);
@@ -342,13 +309,13 @@ static void wait_all(void)
 	/* Short at the end of the stream, and then nothing. */
 	t_peer_write(&peer, c.peer, REST, REST, 0);
 	t_peer_join(&peer);
-	silent(20);
+	t_silent(&r, 20);
 	shutdown(c.peer, SHUT_WR);
-	res = reap();
+	res = t_next(&r);
 	CHECK_EQ(res.user_data, N + 1);
 	CHECK_EQ(res.res, REST);
 	d.user_data++;
-	ends(&d, 0, 0);
+	t_ends(&r, &d, 0, 0);
 	tear_down();
 }
 
@@ -362,16 +329,16 @@ static void half_close(void)
 	set_up();
 	shutdown(c.peer, SHUT_WR);
 	d = t_recv_op(sock, 1, r.reg.data_off, 1000);
-	ends(&d, 0, 0);
+	t_ends(&r, &d, 0, 0);
 	/* The other way is open still. */
 	t_peer_read(&peer, c.peer, 5000, 5000, 0);
 	d = t_send_op(sock, 2, r.reg.data_off + SLOT, 5000);
 	t_stream_fill(t_ptr(&r, d.addr), d.len, 0);
-	ends(&d, 5000, 0);
+	t_ends(&r, &d, 5000, 0);
 	t_peer_join(&peer);
 	CHECK_EQ(peer.done, 5000);
 	shutdown(c.end, SHUT_WR);
-	ends(&d, -EPIPE, IO_UNIFIED_REASON_SHUT);
+	t_ends(&r, &d, -EPIPE, IO_UNIFIED_REASON_SHUT);
 	tear_down();
 }
 
@@ -399,7 +366,7 @@ static u32 all_end(u32 n, int error, u16 reason, bool rx)
 	u32 i, done = 0;
 
 	for (i = 0; i < (rx ? 2 * n : n); i++) {
-		res = reap();
+		res = t_next(&r);
 		if (res.user_data < n && res.res == SLOT) {
 			done++;
 			continue;
@@ -425,9 +392,9 @@ static void peer_resets(void)
 	CHECK(all_end(16, ECONNRESET, IO_UNIFIED_REASON_RESET, true) < 8,
 	      "bytes that nobody read");
 	d = t_recv_op(sock, 1, r.reg.data_off, 1000);
-	ends(&d, -ECONNRESET, IO_UNIFIED_REASON_RESET);
+	t_ends(&r, &d, -ECONNRESET, IO_UNIFIED_REASON_RESET);
 	d = t_send_op(sock, 2, r.reg.data_off, 1000);
-	ends(&d, -ECONNRESET, IO_UNIFIED_REASON_RESET);
+	t_ends(&r, &d, -ECONNRESET, IO_UNIFIED_REASON_RESET);
 	tear_down();
 }
 
@@ -461,30 +428,30 @@ static void application(void)
 	set_up();
 	memcpy(t_ptr(&r, r.reg.data_off), "one two ", 8);
 	d = t_send_op(sock, 1, r.reg.data_off, 4);
-	ends(&d, 4, 0);
+	t_ends(&r, &d, 4, 0);
 	REQUIRE(send(c.end, "and ", 4, 0) == 4);
 	d.addr += 4;
-	ends(&d, 4, 0);
+	t_ends(&r, &d, 4, 0);
 	REQUIRE(recv(c.peer, buf, 12, MSG_WAITALL) == 12);
 	CHECK(!memcmp(buf, "one and two ", 12));
 	/* Its fd is one of two. */
 	close(c.end);
-	ends(&d, 4, 0);
+	t_ends(&r, &d, 4, 0);
 	d = t_recv_op(sock, 2, r.reg.data_off, 100);
 	REQUIRE(send(c.peer, "back", 4, 0) == 4);
-	ends(&d, 4, 0);
+	t_ends(&r, &d, 4, 0);
 	CHECK(!memcmp(t_ptr(&r, d.addr), "back", 4));
 	/* The attachment was the last: the peer sees the end. */
 	t_queue(&r, &d);
 	t_submit(&r);
-	silent(20);
+	t_silent(&r, 20);
 	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_SOCKET, sock), 0);
-	res = reap();
+	res = t_next(&r);
 	CHECK_EQ(res.res, -ECANCELED);
 	CHECK_EQ(res.reason, IO_UNIFIED_REASON_GONE);
 	CHECK_EQ(recv(c.peer, buf, sizeof(buf), 0), 4);
 	CHECK_EQ(recv(c.peer, buf, sizeof(buf), 0), 0);
-	ends(&d, -ENOENT, IO_UNIFIED_REASON_INDEX);
+	t_ends(&r, &d, -ENOENT, IO_UNIFIED_REASON_INDEX);
 	tear_down();
 }
 

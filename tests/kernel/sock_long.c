@@ -28,14 +28,6 @@ static struct t_region r;
 static struct t_conn c;
 static int sock;
 static u64 total = 3 << 20;
-static u32 seed = 7;
-
-static u32 dice(u32 below)
-{
-	seed = seed * 1664525 + 1013904223;
-	return (seed >> 8) % below;
-}
-
 static void set_up(void)
 {
 	struct t_opt opt = {
@@ -151,10 +143,10 @@ static u32 len[SLOTS];
 
 static void queue(u32 slot, u64 *at)
 {
-	struct io_unified_desc d =
-		t_send_op(sock, slot,
-			  r.reg.data_off + (u64)slot * SLOT + dice(SLOT - MAX),
-			  1 + dice(MAX));
+	struct io_unified_desc d = t_send_op(sock, slot,
+					     r.reg.data_off + (u64)slot * SLOT +
+						     t_dice(SLOT - MAX),
+					     1 + t_dice(MAX));
 
 	t_stream_fill(t_ptr(&r, d.addr), d.len, *at);
 	t_queue(&r, &d);

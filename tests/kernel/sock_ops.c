@@ -36,31 +36,6 @@ static void tear_down(void)
 	t_disconnect(&c);
 }
 
-/* The next completion, which has to come. */
-static struct t_res reap(void)
-{
-	struct t_res res;
-
-	REQUIRE(t_reap(&r, &res, 10000), "nothing completes");
-	return res;
-}
-
-static void silent(int ms)
-{
-	struct t_res res;
-
-	CHECK(!t_reap(&r, &res, ms), "op %llu: %d, reason %u",
-	      (unsigned long long)res.user_data, res.res, res.reason);
-}
-
-static void ends(const struct io_unified_desc *d, int want, u16 reason)
-{
-	struct t_res res = t_op(&r, d);
-
-	CHECK_EQ(res.res, want, "reason %u", res.reason);
-	CHECK_EQ(res.reason, reason);
-}
-
 /* ---------------------------------------------------- storage and programs */
 
 static void serve(void)
@@ -92,7 +67,7 @@ static void serve(void)
 	}
 	t_submit(&r);
 	for (i = 0; i < N; i++) {
-		res = reap();
+		res = t_next(&r);
 		CHECK_EQ(res.res, LEN, "reason %u", res.reason);
 		CHECK(res.flags & IO_UNIFIED_CQE_SENT);
 	}
@@ -164,7 +139,7 @@ static void drive_goes(void)
 		CHECK_EQ(peer.done, LEN);
 	}
 	for (i = 0; i < N; i++) {
-		res = reap();
+		res = t_next(&r);
 		CHECK_EQ(res.res, LEN, "reason %u", res.reason);
 	}
 	tear_down();
@@ -211,7 +186,7 @@ static void ingest(void)
 	t_peer_join(&peer);
 	shutdown(c.peer, SHUT_WR);
 	for (i = 0; i <= N; i++) {
-		res = reap();
+		res = t_next(&r);
 		CHECK_EQ(res.res, res.user_data < N ? LEN : REST, "reason %u",
 			 res.reason);
 	}
@@ -219,7 +194,7 @@ static void ingest(void)
 	/* The rest of its last block is zeros. */
 	CHECK(!memcmp(got, want, LEN * (N + 1)));
 	d.user_data = 50;
-	ends(&d, 0, 0);
+	t_ends(&r, &d, 0, 0);
 	REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_SOCKET, sock), 0);
 	t_disconnect(&c);
 
@@ -231,11 +206,11 @@ static void ingest(void)
 	REQUIRE(send(c.peer, want + 3, REST, 0) == REST);
 	t_queue(&r, &d);
 	t_submit(&r);
-	silent(50);
+	t_silent(&r, 50);
 	t_queue_cancel(&r, d.user_data, 51);
 	t_submit(&r);
 	for (i = 0; i < 2; i++) {
-		res = reap();
+		res = t_next(&r);
 		CHECK_EQ(res.res, res.user_data == 51 ? 1 : REST);
 		CHECK_EQ(res.reason,
 			 res.user_data == 51 ? 0 : IO_UNIFIED_REASON_CANCELED);
@@ -258,13 +233,13 @@ static void ingest(void)
 					    .set = SET_DEV_OFFSET,
 					    .dev_offset = 3 << 20 });
 	REQUIRE(send(c.peer, want + 512, 512, 0) == 512);
-	ends(&d, 512, 0);
+	t_ends(&r, &d, 512, 0);
 	t_disk_read(&disk, got, 512, 3 << 20);
 	CHECK(!memcmp(got, want + 512, 512));
 	/* There is nothing to send back with. */
 	configure(obj, (struct ops_config){ .verdict = XDP_TX });
 	REQUIRE(send(c.peer, got, 512, 0) == 512);
-	ends(&d, -EOPNOTSUPP, IO_UNIFIED_REASON_BPF_TX);
+	t_ends(&r, &d, -EOPNOTSUPP, IO_UNIFIED_REASON_BPF_TX);
 	tear_down();
 	bpf_object__close(obj);
 }
@@ -301,13 +276,13 @@ static void programs(void)
 	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "choose_net"));
 	configure(obj, (struct ops_config){ .verdict = XDP_PASS,
 					    .storage = second });
-	ends(&d, sizeof(want), 0);
+	t_ends(&r, &d, sizeof(want), 0);
 	REQUIRE(recv(other.peer, got, sizeof(got), MSG_WAITALL) == sizeof(got));
 	CHECK(!memcmp(got, want, sizeof(want)));
 	CHECK(recv(c.peer, got, 1, MSG_DONTWAIT) < 0);
 	configure(obj,
 		  (struct ops_config){ .verdict = XDP_PASS, .storage = 60 });
-	ends(&d, -EINVAL, IO_UNIFIED_REASON_CTL_INDEX);
+	t_ends(&r, &d, -EINVAL, IO_UNIFIED_REASON_CTL_INDEX);
 	tear_down();
 	t_disconnect(&other);
 	bpf_object__close(obj);
@@ -397,17 +372,17 @@ static void ring_waits(void)
 	}
 	t_queue_ring(&r, &r.ring, 0, 4, 0, 99);
 	t_submit(&r);
-	silent(20);
+	t_silent(&r, 20);
 	t_queue_cancel(&r, 2, 98);
 	t_submit(&r);
-	res = reap();
+	res = t_next(&r);
 	CHECK_EQ(res.user_data, 98);
 	CHECK_EQ(res.res, 1);
 	REQUIRE(t_cq(&r, &cqe, 1000));
 	CHECK_EQ(cqe.user_data, 2);
 	CHECK_EQ(cqe.res, -ECANCELED);
 	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_SOCKET, sock), 0);
-	res = reap();
+	res = t_next(&r);
 	CHECK_EQ(res.user_data, 99);
 	CHECK_EQ(res.res, 4);
 	for (i = 0; i < 3; i++) {

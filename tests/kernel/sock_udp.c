@@ -12,14 +12,6 @@ enum { SLOTS = 32, SLOT = 64 << 10 };
 static struct t_region r;
 static struct t_conn c;
 static int sock;
-static u32 seed = 7;
-
-static u32 dice(u32 below)
-{
-	seed = seed * 1664525 + 1013904223;
-	return (seed >> 8) % below;
-}
-
 static void set_up(void)
 {
 	struct t_opt opt = { .memory = T_MEM_MEMFD, .size = 8 << 20 };
@@ -42,32 +34,7 @@ static u64 sock_stat(enum io_unified_stat s)
 
 static u64 slot_addr(u32 slot)
 {
-	return r.reg.data_off + (u64)slot * SLOT + dice(4096);
-}
-
-/* The next completion, which has to come. */
-static struct t_res reap(void)
-{
-	struct t_res res;
-
-	REQUIRE(t_reap(&r, &res, 10000), "nothing completes");
-	return res;
-}
-
-static void silent(int ms)
-{
-	struct t_res res;
-
-	CHECK(!t_reap(&r, &res, ms), "op %llu: %d, reason %u",
-	      (unsigned long long)res.user_data, res.res, res.reason);
-}
-
-static void ends(const struct io_unified_desc *d, int want, u16 reason)
-{
-	struct t_res res = t_op(&r, d);
-
-	CHECK_EQ(res.res, want, "reason %u", res.reason);
-	CHECK_EQ(res.reason, reason);
+	return r.reg.data_off + (u64)slot * SLOT + t_dice(4096);
 }
 
 static void datagrams(void)
@@ -85,7 +52,7 @@ static void datagrams(void)
 	for (i = 0; i < N; i += SLOTS) {
 		n = N - i < SLOTS ? N - i : SLOTS;
 		for (k = 0; k < n; k++) {
-			len[k] = 1 + dice(k % 4 ? 1400 : 9000);
+			len[k] = 1 + t_dice(k % 4 ? 1400 : 9000);
 			d = t_send_op(sock, k, slot_addr(k), len[k]);
 			t_stream_fill(t_ptr(&r, d.addr), len[k], i + k);
 			t_queue(&r, &d);
@@ -93,7 +60,7 @@ static void datagrams(void)
 		t_submit(&r);
 		/* Not read before all was sent and overwritten */
 		for (k = 0; k < n; k++) {
-			res = reap();
+			res = t_next(&r);
 			CHECK_EQ(res.res, len[res.user_data], "reason %u",
 				 res.reason);
 			CHECK(res.flags & IO_UNIFIED_CQE_SENT);
@@ -116,13 +83,13 @@ static void datagrams(void)
 		len[i] = d.addr - r.reg.data_off;
 	}
 	t_submit(&r);
-	silent(20);
+	t_silent(&r, 20);
 	for (i = 0; i < 8; i++) {
 		t_stream_fill(buf, 3000, i);
 		REQUIRE(send(c.peer, buf, i * 300, 0) == (ssize_t)i * 300);
 	}
 	for (i = 0; i < 8; i++) {
-		res = reap();
+		res = t_next(&r);
 		k = res.user_data;
 		n = k * 300 < 1000 ? k * 300 : 1000;
 		CHECK_EQ(res.res, n, "reason %u", res.reason);
@@ -131,22 +98,22 @@ static void datagrams(void)
 	}
 
 	d = t_send_op(sock, 1, r.reg.data_off, 65536);
-	ends(&d, -EMSGSIZE, IO_UNIFIED_REASON_DATAGRAM);
+	t_ends(&r, &d, -EMSGSIZE, IO_UNIFIED_REASON_DATAGRAM);
 	d = t_recv_op(sock, 1, r.reg.data_off, 1000);
 	d.flags |= IO_UNIFIED_F_WAITALL;
-	ends(&d, -EOPNOTSUPP, IO_UNIFIED_REASON_SOCKET_TYPE);
+	t_ends(&r, &d, -EOPNOTSUPP, IO_UNIFIED_REASON_SOCKET_TYPE);
 
 	/* Nobody is there: told to who waits. */
 	d = t_recv_op(sock, 77, r.reg.data_off, 1000);
 	t_queue(&r, &d);
 	t_submit(&r);
-	silent(20);
+	t_silent(&r, 20);
 	close(c.peer);
 	d = t_send_op(sock, 78, r.reg.data_off + SLOT, 100);
 	t_queue(&r, &d);
 	t_submit(&r);
 	for (i = 0; i < 2; i++) {
-		res = reap();
+		res = t_next(&r);
 		if (res.user_data == 78)
 			continue;
 		CHECK_EQ(res.res, -ECONNREFUSED);

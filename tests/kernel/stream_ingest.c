@@ -12,14 +12,6 @@
 #include "lib/sq.h"
 
 static struct t_flow f;
-static u32 seed = 5;
-
-static u32 dice(u32 below)
-{
-	seed = seed * 1664525 + 1013904223;
-	return (seed >> 8) % below;
-}
-
 /* The peer sends @len bytes and, if @ends, no more. */
 static void peer_sends(u64 len, bool ends)
 {
@@ -100,9 +92,9 @@ static void lengths(void)
 			t_flow_reconnect(&f, opt->where);
 		}
 		f.p.batch_bytes = chunk[i] / unit * unit;
-		f.d.len = f.p.batch_bytes ? f.p.batch_bytes * (1 + dice(6)) :
-					    unit * (1 + dice(40));
-		len = 1 + dice(f.d.len < 16384 ? 60000 : 700000);
+		f.d.len = f.p.batch_bytes ? f.p.batch_bytes * (1 + t_dice(6)) :
+					    unit * (1 + t_dice(40));
+		len = 1 + t_dice(f.d.len < 16384 ? 60000 : 700000);
 		if (i == 5)
 			len = unit * 77;
 		dirty(1 << 20);

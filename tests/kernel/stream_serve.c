@@ -14,14 +14,6 @@
 enum { DATA = 3 << 20 };
 
 static struct t_flow f;
-static u32 seed = 11;
-
-static u32 dice(u32 below)
-{
-	seed = seed * 1664525 + 1013904223;
-	return (seed >> 8) % below;
-}
-
 static void range(u64 offset, u64 len)
 {
 	f.d.dev_offset = T_FLOW_AT + offset;
@@ -65,14 +57,14 @@ static void ranges(void)
 	t_flow_fill_disk(&f, DATA);
 	for (i = 0; i < 8; i++) {
 		f.p.batch_bytes = chunk[i % ARRAY_SIZE(chunk)] / unit * unit;
-		f.d.len = f.p.batch_bytes ? f.p.batch_bytes * (1 + dice(6)) :
-					    unit * (1 + dice(40));
+		f.d.len = f.p.batch_bytes ? f.p.batch_bytes * (1 + t_dice(6)) :
+					    unit * (1 + t_dice(40));
 		if (i == 7) {
 			f.p.batch_bytes = 0;
 			f.d.len = 1 << 20;
 		}
-		offset = dice(DATA / 2);
-		len = 1 + dice(f.d.len < 16384 ? 60000 : 400000);
+		offset = t_dice(DATA / 2);
+		len = 1 + t_dice(f.d.len < 16384 ? 60000 : 400000);
 		range(offset, len);
 		t_flow_start(&f);
 		t_flow_peer_gets(&f, len, offset);

@@ -182,6 +182,13 @@ void t_queue_cancel(struct t_region *r, u64 target, u64 user_data);
 void t_submit(struct t_region *r);
 /* False: nothing came within the time. */
 bool t_reap(struct t_region *r, struct t_res *res, int ms);
+/* The next completion, which has to come. */
+struct t_res t_next(struct t_region *r);
+/* Nothing completes within the time. */
+void t_silent(struct t_region *r, int ms);
+/* The op ends with this. */
+void t_ends(struct t_region *r, const struct io_unified_desc *desc, int want,
+	    u16 reason);
 /* One op from start to end. */
 struct t_res t_op(struct t_region *r, const struct io_unified_desc *desc);
 struct t_res t_io(struct t_region *r, u32 flags, int storage, u64 addr, u32 len,
@@ -191,6 +198,8 @@ bool t_cq(struct t_region *r, struct io_unified_cqe *cqe, int ms);
 
 /* -------------------------------------------------------------------- other */
 
+/* A number below @below: the same ones in each run. */
+u32 t_dice(u32 below);
 /* The same bytes for the same seed. */
 void t_fill(void *p, size_t len, u64 seed);
 bool t_filled(const void *p, size_t len, u64 seed);

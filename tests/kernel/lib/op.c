@@ -94,6 +94,31 @@ struct t_res t_op(struct t_region *r, const struct io_unified_desc *desc)
 	return res;
 }
 
+struct t_res t_next(struct t_region *r)
+{
+	struct t_res res;
+
+	REQUIRE(t_reap(r, &res, 10000), "nothing completes");
+	return res;
+}
+
+void t_silent(struct t_region *r, int ms)
+{
+	struct t_res res;
+
+	CHECK(!t_reap(r, &res, ms), "op %llu: %d, reason %u",
+	      (unsigned long long)res.user_data, res.res, res.reason);
+}
+
+void t_ends(struct t_region *r, const struct io_unified_desc *desc, int want,
+	    u16 reason)
+{
+	struct t_res res = t_op(r, desc);
+
+	CHECK_EQ(res.res, want, "reason %u", res.reason);
+	CHECK_EQ(res.reason, reason);
+}
+
 struct t_res t_io(struct t_region *r, u32 flags, int storage, u64 addr, u32 len,
 		  u64 dev_offset)
 {

@@ -18,6 +18,14 @@ static u64 mix(u64 x)
 	return x ^ (x >> 31);
 }
 
+u32 t_dice(u32 below)
+{
+	static u32 seed = 7;
+
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % below;
+}
+
 void t_fill(void *p, size_t len, u64 seed)
 {
 	u8 *b = p;
