@@ -139,7 +139,7 @@ static const struct ubuf_info_ops iou_tx_ubuf_ops = {
 /* What the device still refers to is seen from now on. */
 static void iou_tx_fly(struct iou_txq *t, struct iou_tx **txs, u32 n)
 {
-	bool locked = false;
+	LIST_HEAD(flying);
 	u32 i;
 
 	for (i = 0; i < n; i++) {
@@ -148,15 +148,14 @@ static void iou_tx_fly(struct iou_txq *t, struct iou_tx **txs, u32 n)
 		/* We have one reference. */
 		if (refcount_read(&tx->ubuf.refcnt) == 1)
 			continue;
-		if (!locked)
-			spin_lock_bh(&t->lock);
-		locked = true;
 		tx->since = jiffies;
 		tx->flies = true;
-		list_add_tail(&tx->node, &t->flight);
+		list_add_tail(&tx->node, &flying);
 	}
-	if (!locked)
+	if (list_empty(&flying))
 		return;
+	spin_lock_bh(&t->lock);
+	list_splice_tail(&flying, &t->flight);
 	if (!delayed_work_pending(&t->work))
 		queue_delayed_work(iou_net_wq, &t->work, IOU_TX_TIMEOUT);
 	spin_unlock_bh(&t->lock);

@@ -177,11 +177,11 @@ struct io_unified_ctrl {
  * copied, and the rest where the interface or who taps it wants a copy of its own
  * (IO_UNIFIED_CQE_COPIED). Nothing is where the attachment receives without copies
  * (IO_UNIFIED_PATH_XSK_ZC): the interface reads a packet from the frame that it lies
- * in; one that lies in more than one frame goes as described. An op ends with -ENETDOWN or -ENODEV when the
- * interface goes, with -ENOBUFS when it dropped the packet, and with -ETIMEDOUT
- * when it kept the packet, or took none at all, for five seconds. A packet that
- * the interface had may still be sent then, with what the bytes are at that
- * time.
+ * in; one that lies in more than one frame goes as described. An op ends with
+ * -ENETDOWN or -ENODEV when the interface goes, with -ENOBUFS when it dropped the
+ * packet, and with -ETIMEDOUT when it kept the packet, or took none at all, for five
+ * seconds. A packet that the interface had may still be sent then, with what the bytes
+ * are at that time.
  *
  * With F_TIMED a packet is handed to the interface not before @arg, which is
  * CLOCK_MONOTONIC in ns; a time that has passed is no time. How much later depends
@@ -202,12 +202,12 @@ struct io_unified_ctrl {
  * (-EMSGSIZE, _DATAGRAM). Where the interface can, nothing is copied
  * (IO_UNIFIED_CQE_COPIED). F_LEAD sends a header that lies in front of what is read, and
  * an end within a block; the result counts what is sent. The op is done when nothing
- * refers to the bytes any more: with TCP when the peer has acknowledged them, unless they were copied. RX
- * completes as soon as there are bytes, or one datagram (IO_UNIFIED_CQE_TRUNC: it was
- * longer); with WAITALL when there are @len bytes. At the end of a stream that falls
- * short, and res is 0 when there is nothing more. With WRITE, @addr and @len are
- * what the storage attachment asks for, and what is received is padded with zeros to
- * whole blocks. Errors: -ECONNRESET (_RESET), -EPIPE (_SHUT), -ETIMEDOUT
+ * refers to the bytes any more: with TCP when the peer has acknowledged them, unless
+ * they were copied. RX completes as soon as there are bytes, or one datagram
+ * (IO_UNIFIED_CQE_TRUNC: it was longer); with WAITALL when there are @len bytes. At the
+ * end of a stream that falls short, and res is 0 when there is nothing more. With
+ * WRITE, @addr and @len are what the storage attachment asks for, and what is received
+ * is padded with zeros to whole blocks. Errors: -ECONNRESET (_RESET), -EPIPE (_SHUT), -ETIMEDOUT
  * (_PEER_TIMEOUT), -EHOSTUNREACH, -ENETUNREACH, -ECONNREFUSED (_UNREACHABLE). They
  * end sends whose bytes were not acknowledged. After an error that leaves a send in
  * the middle of its bytes, a stream is of no use any more.
