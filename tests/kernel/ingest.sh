@@ -247,7 +247,8 @@ start --to "${dev}p1" --force --depth 2 --flush every
 address=127.0.0.1:
 ok "partition: sends" sends --bytes 700000 --max 30000
 end
-ok "partition: totals" json '.bytes == 700016 and .flushes >= 3'
+# three pieces, two at a time: a flush may be for both
+ok "partition: totals" json '.bytes == 700016 and .flushes >= 2'
 ok "partition: what was sent" stream "${dev}p1"
 "$sender" partition "$dev" 1
 
