@@ -108,7 +108,7 @@ ok "many: 8 at once" sends --connections 8 --bytes 400000 --random --seed 100
 end
 ok "many: exit code" test "$code" = 0
 ok "many: totals" json '.ended == "count" and .ends.eof == 8 and .streams == 8 and
-	.bytes == '"$(<"$dir/sent")"' and .flushes > 8'
+	.bytes == '"$(<"$dir/sent")"' and .flushes >= 8'
 bad=0
 seen=
 for i in 1 2 3 4 5 6 7 8; do
