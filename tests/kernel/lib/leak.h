@@ -22,8 +22,8 @@ void t_leak_start(struct t_leak *l);
 void t_leak_check(const struct t_leak *before, int rounds);
 /*
  * The same for @rounds rounds of @one, after @warm_up of them that fill caches and
- * tables. Caches that still grow look like a leak, but once only: what went is
- * measured again before it fails the case.
+ * tables. Caches that still grow look like a leak, but not each time: what went is
+ * measured again, twice, before it fails the case.
  */
 void t_leak_rounds(void (*one)(int round), int warm_up, int rounds);
 /*
