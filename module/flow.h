@@ -282,6 +282,8 @@ void iou_serve_was_read(struct iou_flow *f, struct iou_chunk *c);
 bool iou_serve_is_over(struct iou_flow *f);
 /* What has begun had its second. */
 void iou_serve_timer(struct iou_flow *f);
+/* How far it came, for the last entry. */
+void iou_serve_last(struct iou_flow *f, struct io_unified_cqe *cqe);
 
 extern const struct iou_flow_ops iou_serve_ops;
 extern const struct iou_flow_ops iou_play_ops;

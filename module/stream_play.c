@@ -458,15 +458,6 @@ static void iou_play_turn(struct iou_flow *f)
 	} while (iou_flow_reap(f, &done));
 }
 
-static void iou_play_last(struct iou_flow *f, struct io_unified_cqe *cqe)
-{
-	if (f->moved)
-		cqe->flags |= IO_UNIFIED_CQE_SENT;
-	cqe->dev_offset = f->where;
-	cqe->count = f->moved;
-	cqe->cookie = f->taken_off;
-}
-
 const struct iou_flow_ops iou_play_ops = {
 	.flags = IO_UNIFIED_STREAM_PROGRESS | IOU_PLAY_FLAGS,
 	.layout = IO_UNIFIED_LAYOUT_ALIGNED,
@@ -475,5 +466,5 @@ const struct iou_flow_ops iou_play_ops = {
 	.turn = iou_play_turn,
 	.over = iou_serve_is_over,
 	.timer = iou_serve_timer,
-	.last = iou_play_last,
+	.last = iou_serve_last,
 };

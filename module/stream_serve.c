@@ -295,7 +295,7 @@ void iou_serve_timer(struct iou_flow *f)
 	f->dying = true;
 }
 
-static void iou_serve_last(struct iou_flow *f, struct io_unified_cqe *cqe)
+void iou_serve_last(struct iou_flow *f, struct io_unified_cqe *cqe)
 {
 	if (f->moved)
 		cqe->flags |= IO_UNIFIED_CQE_SENT;
