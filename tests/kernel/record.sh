@@ -137,12 +137,7 @@ ok "placer: full when one lane is" json '.ended == "full" and ([.targets[].recor
 ok "placer: no lane is longer, all are closed" json '[.targets[] | .closed and .recording_bytes <= 131072] | all'
 
 # a recorder that dies
-killed() {
-	replay
-	pause 1
-	kill -KILL "$1"
-}
-record killed --to "$dev" --force >/dev/null 2>&1
+record replay_and_kill --to "$dev" --force >/dev/null 2>&1
 ok "killed: the recording is there" eval '"$iou" cat "$dev" >"$dir/out.pcapng" 2>"$dir/cat"'
 ok "killed: it is said to be open" grep -q "not closed" "$dir/cat"
 ok "killed: the packets that were sent" equal "$sent" "$dir/out.pcapng"
@@ -151,7 +146,7 @@ ok "killed: the drive can be used again" eval 'pause 1; record replay_and_stop -
 # an interface that goes away under a recorder
 goes_down() {
 	replay
-	pause 1
+	until_true 20 is_written "$dev"
 	ip link set iou-b down
 }
 record goes_down --to "$dev" >/dev/null

@@ -117,12 +117,6 @@ ok "from a pipe, and it says that it copies" eval \
 	'played ".sent == 1000 and .source_path == \"read\" and .read_copied_bytes == .read_bytes" &&
 	[[ $(<"$dir/said") == *"the CPU copies what is read"* ]]'
 
-# shellcheck disable=SC2317 # record calls it
-replay_and_kill() {
-	replay
-	pause 0.3
-	kill -KILL "$1"
-}
 # Behind its end there are frames of the recordings before.
 record replay_and_kill --rx handler --force --to "$dev"
 play --from "$dev" --loop 2 --top

@@ -26,6 +26,15 @@ replay_and_stop() {
 	pause 0.3
 	kill -"${signal:-INT}" "$1" 2>/dev/null
 }
+# is_written DEVICE: is all that was sent in the recording there, by one who looks on?
+is_written() {
+	[ "$("$iou" cat "$1" 2>/dev/null | tcpdump --count -nr - 2>/dev/null)" = "1000 packets" ]
+}
+replay_and_kill() {
+	replay
+	until_true 20 is_written "$dev"
+	kill -KILL "$1"
+}
 # record SENDS ARGS...: records what is sent; its code is in $code, its totals in
 # $dir/json. SENDS is a function that is called with its PID once it records.
 record() {
