@@ -36,14 +36,15 @@ static u32 length(u32 i)
 	return 60 + i * 131 % 1400;
 }
 
+/* No more at once than there are frames for, however slow the drive is. */
 static void send_some(u32 first, u32 n)
 {
 	u32 i;
 
 	for (i = first; i < first + n; i++) {
+		if (i >= FRAMES / 2)
+			t_stream_wait(&s, i - FRAMES / 2);
 		t_send(&s.l, length(i), i);
-		if (i % 16 == 15)
-			t_sleep_ms(1);
 	}
 }
 
