@@ -187,6 +187,7 @@ u32 iou_plain_take(struct iou_pair *p, u32 nr, const struct iou_ring_take *take)
 	struct iou_region *r = p->region;
 	struct iou_storage *st = NULL;
 	u32 cons, taken;
+	bool page;
 	int ret;
 
 	for (cons = first; cons != end; cons++) {
@@ -211,10 +212,10 @@ u32 iou_plain_take(struct iou_pair *p, u32 nr, const struct iou_ring_take *take)
 			break;
 		p->pool.ready = op->free.next;
 		op->pair = p;
-		iou_plain_prepare(op, &p->pool, r, st, take->cmd, take->poll,
-				  iou_plain_done);
+		page = iou_plain_prepare(op, &p->pool, r, st, take->cmd,
+					 take->poll, iou_plain_done);
 		trace_io_unified_submit(r, &op->d);
-		ret = iou_plain_submit(&op->io, take->nowait);
+		ret = iou_plain_submit(&op->io, page, take->nowait);
 		if (unlikely(ret))
 			iou_plain_refused(op, ret, take->nowait);
 	}

@@ -72,14 +72,19 @@ static __always_inline bool iou_plain_fits(const struct iou_region *r,
 		      d->dev_offset <= st->size - len);
 }
 
-/* Ready for iou_storage_submit(). op->d is there and fits. */
-static __always_inline void
+/*
+ * Ready for iou_plain_submit(). op->d is there and fits. True: its memory is within a
+ * page. What was looked at to see whether it fits is at hand only until something is
+ * written.
+ */
+static __always_inline bool
 iou_plain_prepare(struct iou_op *op, struct iou_pool *pool,
 		  struct iou_region *r, struct iou_storage *st,
 		  struct io_uring_cmd *cmd, bool poll,
 		  void (*done)(struct iou_io *io))
 {
-	const u64 pos = op->d.dev_offset;
+	const u64 addr = op->d.addr, pos = op->d.dev_offset;
+	const u32 len = op->d.len, flags = op->d.flags;
 	struct iou_io *io = &op->io;
 
 	op->r = r;
@@ -87,21 +92,21 @@ iou_plain_prepare(struct iou_op *op, struct iou_pool *pool,
 	io->done = done;
 	io->st = st;
 	io->pos = pos;
-	io->flags = op->d.flags;
+	io->flags = flags;
 	io->poll = poll;
 	io->alone = pos != READ_ONCE(pool->next);
-	WRITE_ONCE(pool->next, pos + op->d.len);
-	iou_io_set_mem(io, &r->mem, op->d.addr, op->d.len);
+	WRITE_ONCE(pool->next, pos + len);
+	return iou_io_set_mem(io, &r->mem, addr, len);
 }
 
-/* As iou_storage_submit(). */
-static __always_inline int iou_plain_submit(struct iou_io *io, bool nowait)
+/* As iou_storage_submit(). @page: its memory is within a page. */
+static __always_inline int iou_plain_submit(struct iou_io *io, bool page,
+					    bool nowait)
 {
 	const u32 path = io->st->path;
 
-	if (likely(iou_io_in_page(io) && path != IO_UNIFIED_PATH_FILE)) {
-		io->error = 0;
-		io->nvme_status = 0;
+	if (likely(page && path != IO_UNIFIED_PATH_FILE)) {
+		io->failure = 0;
 		return path == IO_UNIFIED_PATH_PASSTHROUGH ?
 			       iou_nvme_submit_page(io, nowait) :
 			       iou_bio_submit_page(io, nowait);

@@ -120,6 +120,7 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  * @skip: bytes to leave out at the start of the first
  * @error: 0 or -errno
  * @nvme_status: of the drive (passthrough)
+ * @failure: both of them, 0: there is none
  * @left: parts not done yet; file: who still uses @kiocb
  * @more: bios of the parts beyond the first, where one is not enough
  * @one: the memory, where it is one slice
@@ -146,8 +147,13 @@ struct iou_io {
 	struct bio_vec *bvec;
 	u32 nr_bvec;
 	u32 skip;
-	int error;
-	u16 nvme_status;
+	union {
+		struct {
+			int error;
+			u16 nvme_status;
+		};
+		u64 failure;
+	};
 	atomic_t left;
 	struct bio_vec one;
 	struct nvme_command cmd;
@@ -192,8 +198,7 @@ void iou_file_submit(struct iou_io *io);
  */
 static inline int iou_storage_submit(struct iou_io *io, bool nowait)
 {
-	io->error = 0;
-	io->nvme_status = 0;
+	io->failure = 0;
 	/*
 	 * Ranges without data are the block layer's on every path: it knows what
 	 * the device wants of them.
@@ -225,8 +230,11 @@ static inline void iou_io_set_chunks(struct iou_io *io,
 	io->skip = addr & ((1UL << mem->chunk_shift) - 1);
 }
 
-/* Point an io at @len bytes of the region from @addr, which were checked. */
-static inline void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem,
+/*
+ * Point an io at @len bytes of the region from @addr, which were checked. True: they
+ * are within a page.
+ */
+static inline bool iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem,
 				  u64 addr, u32 len)
 {
 	u32 off = offset_in_page(addr);
@@ -238,8 +246,10 @@ static inline void iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem,
 	io->bvec = &io->one;
 	io->nr_bvec = 1;
 	io->skip = 0;
-	if (unlikely(off + len > PAGE_SIZE))
-		iou_io_set_chunks(io, mem, addr, len);
+	if (likely(off + len <= PAGE_SIZE))
+		return true;
+	iou_io_set_chunks(io, mem, addr, len);
+	return false;
 }
 
 /* Is the memory within a page? */

@@ -272,11 +272,11 @@ static inline void iou_uring_init(struct io_uring_cmd *cmd, u8 link,
 	pdu->polled = 0;
 	pdu->res2 = 0;
 	pdu->flags = 0;
+	pdu->link = link;
 	if (issue_flags & IO_URING_F_CQE32)
 		pdu->cqe32 = true;
 	if (unlikely(issue_flags & IO_URING_F_IOPOLL))
 		pdu->iopoll = true;
-	pdu->link = link;
 }
 
 /* Whatever it is, and whatever is wrong with it. */
@@ -308,8 +308,8 @@ static noinline int iou_uring_any(struct io_uring_cmd *cmd,
  * on its attachment and by that on the region. NULL: it is something else, or
  * something is wrong with it. In an RCU read-side section.
  */
-static __always_inline struct iou_op *iou_uring_plain(struct io_uring_cmd *cmd,
-						      unsigned int issue_flags)
+static __always_inline struct iou_op *
+iou_uring_plain(struct io_uring_cmd *cmd, unsigned int issue_flags, bool *page)
 {
 	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
 	struct iou_file *f = cmd->file->private_data;
@@ -337,9 +337,13 @@ static __always_inline struct iou_op *iou_uring_plain(struct io_uring_cmd *cmd,
 		goto put_op;
 	if (unlikely(!iou_plain_fits(r, iou_att_storage(att), &op->d, 0)))
 		goto put_att;
+	*page = iou_plain_prepare(op, &link->pool, r, iou_att_storage(att), cmd,
+				  false, iou_plain_cmd_done);
 	iou_uring_init(cmd, link->index, issue_flags);
-	iou_plain_prepare(op, &link->pool, r, iou_att_storage(att), cmd,
-			  issue_flags & IO_URING_F_IOPOLL, iou_plain_cmd_done);
+	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {
+		op->io.poll = true;
+		iou_pdu(cmd)->polled = BIT_ULL(index);
+	}
 	return op;
 
 put_att:
@@ -365,6 +369,7 @@ int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
 	const u32 what = IO_URING_F_SQE128 | IOU_URING_F_CANCEL;
 	struct iou_op *op;
+	bool page;
 	int ret;
 
 	/* What to expect, no more: it may be another one when it is read. */
@@ -373,16 +378,15 @@ int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	    READ_ONCE(bytes->desc.ops) != IO_UNIFIED_OP_NVME)
 		return iou_uring_any(cmd, issue_flags);
 	iou_rcu_lock();
-	op = iou_uring_plain(cmd, issue_flags);
+	op = iou_uring_plain(cmd, issue_flags, &page);
 	iou_rcu_unlock();
 	if (!op)
 		return iou_uring_any(cmd, issue_flags);
 
-	if (unlikely(issue_flags & IO_URING_F_IOPOLL))
-		iou_pdu(cmd)->polled = BIT_ULL(op->d.storage);
 	trace_io_unified_submit(op->r, &op->d);
 	iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, 1);
-	ret = iou_plain_submit(&op->io, issue_flags & IO_URING_F_NONBLOCK);
+	ret = iou_plain_submit(&op->io, page,
+			       issue_flags & IO_URING_F_NONBLOCK);
 	if (unlikely(ret))
 		return iou_uring_plain_refuse(op, cmd, issue_flags, ret);
 	return -EIOCBQUEUED;
