@@ -103,6 +103,16 @@ static void storage_ops(void)
 	t_region_close(&r);
 }
 
+/* Workers and the SQ thread take their time. */
+static void started(u64 ops)
+{
+	u64 end = t_now_ms() + 10000;
+
+	while (t_stat(&r, IO_UNIFIED_KIND_REGION, 0, IO_UNIFIED_STAT_OPS) < ops)
+		REQUIRE(t_now_ms() < end, "they do not start");
+	t_sleep_ms(20); /* counted, not yet where they wait */
+}
+
 /* Ops that wait, and are canceled or filled. */
 static void rx_ops(void)
 {
@@ -128,7 +138,7 @@ static void rx_ops(void)
 		put(&d);
 	}
 	t_submit(&r);
-	t_sleep_ms(100); /* workers and the SQ thread take their time */
+	started(32);
 	for (i = 0; i < 16; i++)
 		t_send(&l, 100, i);
 	for (i = 0; i < 16; i++) {
