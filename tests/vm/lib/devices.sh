@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # names shared with the sourcing scripts
-# From --nvme and --nic to QEMU's arguments, appended to the array qemu_args.
+# From --nvme, --nic and --link to QEMU's arguments, appended to the array qemu_args.
 
 nvme_count=0
 namespaces=0
@@ -63,15 +63,35 @@ add_nics() {
 
 # add_nic MODEL[,key=value]... NETDEV
 add_nic() {
-	local model=${1%%,*} netdev=$2 extra=
+	local model=${1%%,*} netdev=$2 extra='' mac
 	[ "$model" = "$1" ] || extra=,${1#*,}
+	case $extra, in
+	*,mac=*) mac= ;;
+	*) mac=,mac=52:54:00:12:34:$((50 + nic_count)) ;;
+	esac
 	case $model in
 	virtio-net-pci)	# what AF_XDP zero-copy wants of it
 		extra=,iommu_platform=on,disable-legacy=on$extra ;;
 	esac
 	qemu_args+=(
 		-netdev "$netdev,id=net$nic_count"
-		-device "$model,netdev=net$nic_count,mac=52:54:00:12:34:$((50 + nic_count)),romfile=$extra"
+		-device "$model,netdev=net$nic_count$mac,romfile=$extra"
 	)
 	nic_count=$((nic_count + 1))
+}
+
+# add_link MINE:OTHER: a NIC whose packets go from one VM's socket to another's.
+add_link() {
+	local mine=${1%%:*} other=${1#*:}
+	[ "$mine" != "$1" ] && [ -n "$mine" ] && [ -n "$other" ] ||
+		die "--link $1: not MINE:OTHER, two sockets' paths"
+	add_nic "virtio-net-pci,mac=$(mac_of "$mine")" \
+		"dgram,local.type=unix,local.path=$mine,remote.type=unix,remote.path=$other"
+}
+
+# mac_of NAME: always the same for it, and another one for another.
+mac_of() {
+	local hash
+	hash=$(printf '%s' "$1" | sha256sum)
+	echo "52:54:00:${hash:0:2}:${hash:2:2}:${hash:4:2}"
 }
