@@ -227,52 +227,78 @@ int iou_nvme_submit(struct iou_io *io, bool nowait)
 
 struct iou_nvme_probe {
 	struct iou_io io;
+	struct bio_vec bv;
 	struct completion done;
+	atomic_t refs; /* who asks, and the request */
 };
+
+static void iou_nvme_probe_put(struct iou_nvme_probe *p)
+{
+	if (!atomic_dec_and_test(&p->refs))
+		return;
+	__free_pages(p->bv.bv_page, get_order(p->bv.bv_len));
+	kfree(p);
+}
 
 static void iou_nvme_probe_done(struct iou_io *io)
 {
-	complete(&container_of(io, struct iou_nvme_probe, io)->done);
+	struct iou_nvme_probe *p = container_of(io, struct iou_nvme_probe, io);
+
+	complete(&p->done);
+	iou_nvme_probe_put(p);
+	module_put(THIS_MODULE);
 }
 
-/*
- * Read the block behind the last one. The drive says no, nothing is moved, and
- * its status must arrive where we look for it.
- */
-static int iou_nvme_probe_status(struct iou_storage *st)
+static struct iou_nvme_probe *iou_nvme_probe_alloc(struct iou_storage *st)
 {
-	struct iou_nvme_probe *p;
-	struct bio_vec bv;
-	int ret = -ENOMEM;
+	struct iou_nvme_probe *p = kzalloc(sizeof(*p), GFP_KERNEL);
 
-	p = kzalloc(sizeof(*p), GFP_KERNEL);
 	if (!p)
-		return ret;
-	bv.bv_page = alloc_pages(GFP_KERNEL | __GFP_ZERO,
-				 get_order(1UL << st->block_shift));
-	if (!bv.bv_page)
-		goto out_free;
-	bv.bv_len = 1U << st->block_shift;
-	bv.bv_offset = 0;
-
+		return NULL;
+	p->bv.bv_len = iou_block_size(st);
+	p->bv.bv_page =
+		alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(p->bv.bv_len));
+	if (!p->bv.bv_page) {
+		kfree(p);
+		return NULL;
+	}
 	init_completion(&p->done);
+	atomic_set(&p->refs, 2);
 	p->io.done = iou_nvme_probe_done;
 	p->io.st = st;
 	p->io.flags = IO_UNIFIED_F_READ;
 	/* Of the device, not of the window: start is added to it. */
 	p->io.pos =
 		((u64)bdev_nr_sectors(st->bdev) << SECTOR_SHIFT) - st->start;
-	p->io.len = bv.bv_len;
-	p->io.bvec = &bv;
+	p->io.len = p->bv.bv_len;
+	p->io.bvec = &p->bv;
 	p->io.nr_bvec = 1;
+	return p;
+}
+
+/*
+ * Read the block behind the last one. The drive says no, nothing is moved, and
+ * its status must arrive where we look for it. A remote one may not be there for
+ * minutes, so who waits for it can be killed: the request has what it needs.
+ */
+static int iou_nvme_probe_status(struct iou_storage *st)
+{
+	struct iou_nvme_probe *p = iou_nvme_probe_alloc(st);
+	int ret;
+
+	if (!p)
+		return -ENOMEM;
+	__module_get(THIS_MODULE);
 	ret = iou_nvme_start_part(&p->io, &p->io.bio, 0, p->io.len, false);
-	if (!ret) {
-		wait_for_completion(&p->done);
-		ret = p->io.error && p->io.nvme_status ? 0 : -EPROTO;
+	if (ret) {
+		module_put(THIS_MODULE);
+		iou_nvme_probe_put(p);
+	} else {
+		ret = wait_for_completion_killable(&p->done);
+		if (!ret)
+			ret = p->io.error && p->io.nvme_status ? 0 : -EPROTO;
 	}
-	__free_pages(bv.bv_page, get_order(1UL << st->block_shift));
-out_free:
-	kfree(p);
+	iou_nvme_probe_put(p);
 	return ret;
 }
 
@@ -298,7 +324,8 @@ static int iou_nvme_probe_layout(struct iou_storage *st)
 
 /*
  * Can this device take requests? -EACCES: it is a partition, and a request
- * would reach the whole drive. -EMEDIUMTYPE: its blocks carry metadata.
+ * would reach the whole drive. -EMEDIUMTYPE: its blocks carry metadata. -ERESTARTSYS:
+ * the caller was killed.
  */
 int iou_nvme_probe(struct iou_storage *st)
 {
@@ -322,7 +349,7 @@ int iou_nvme_probe(struct iou_storage *st)
 	ret = iou_nvme_probe_layout(st);
 	if (!ret)
 		ret = iou_nvme_probe_status(st);
-	if (ret)
+	if (ret && ret != -ERESTARTSYS)
 		pr_warn_once(
 			"io_unified: %pg: NVMe requests are not laid out as expected (%d), using bios\n",
 			st->bdev, ret);

@@ -210,6 +210,8 @@ static int iou_storage_path(struct iou_storage *st,
 		st->path = IO_UNIFIED_PATH_PASSTHROUGH;
 		return 0;
 	}
+	if (ret == -ERESTARTSYS)
+		return -EINTR;
 	if (!(arg->flags & IO_UNIFIED_ATTACH_PASSTHROUGH))
 		return 0;
 	switch (ret) {
