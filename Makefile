@@ -68,6 +68,9 @@ check-model:
 check-tcp:
 	tests/check tcp
 
+check-remote:
+	tests/check remote
+
 check-unit:
 	$(MAKE) -C userspace check
 
@@ -100,6 +103,7 @@ help:
 	@echo 'check-debug   the guest suites on a kernel with KASAN, lockdep and kmemleak'
 	@echo 'check-model   two million random ops against a model of the drives'
 	@echo 'check-tcp     streams of 1 GiB over loopback, veth and e1000e'
+	@echo 'check-remote  nvme-tcp between two VMs, of which one is killed'
 	@echo 'check-unit    the unit tests, on this host'
 	@echo 'lint          checkpatch, sparse, W=1, clang-format, cppcheck, shellcheck'
 	@echo 'format        clang-format, in place'
@@ -108,4 +112,5 @@ help:
 	@echo 'clean         removes what was built; caches stay in ~/.cache/io_unified'
 
 .PHONY: all no-headers module userspace install install-userspace install-config \
-	dkms-source dkms uninstall check check-debug check-model check-tcp check-unit lint format demo bench clean help
+	dkms-source dkms uninstall check check-debug check-model check-tcp check-remote \
+	check-unit lint format demo bench clean help
