@@ -30,8 +30,8 @@
 /* What a device keeps for so long ends, and what waits while it takes nothing. */
 #define IOU_TX_TIMEOUT (5 * HZ)
 
-/* How long a detach waits for packets that the device has, in ms */
-#define IOU_TX_LINGER_MS 1000
+/* How long a detach waits for packets that the device has */
+#define IOU_TX_LINGER HZ
 
 /* Does the interface copy? */
 static void iou_tx_learn(struct iou_txq *t, const struct iou_tx *tx)
@@ -488,7 +488,7 @@ void iou_txq_close(struct iou_netq *q)
 void iou_txq_stop(struct iou_netq *q)
 {
 	struct iou_txq *t = &q->tx;
-	unsigned int ms;
+	unsigned long end;
 
 	if (!t->used)
 		return;
@@ -499,7 +499,8 @@ void iou_txq_stop(struct iou_netq *q)
 	hrtimer_cancel(&t->timer);
 	iou_txq_end_waiting(t, jiffies + IOU_TX_TIMEOUT, -ECANCELED,
 			    IO_UNIFIED_REASON_GONE);
-	for (ms = 0; ms < IOU_TX_LINGER_MS && !iou_txq_idle(t); ms++)
+	end = jiffies + IOU_TX_LINGER;
+	while (!iou_txq_idle(t) && time_before(jiffies, end))
 		usleep_range(500, 1000);
 	iou_txq_purge(q, -ECANCELED, IO_UNIFIED_REASON_GONE);
 }

@@ -253,8 +253,8 @@ static int iou_tx_build(struct iou_tx *tx, const struct iou_tx_to *to)
 	}
 
 	tx->copied = tx->len == linear;
-	/* Who copies is done with the bytes at once. */
-	tx->watched = !tx->copied || !copies;
+	/* Who copies is done with the bytes at once: there is nothing to wait for. */
+	tx->watched = !tx->copied;
 	if (tx->watched) {
 		refcount_inc(&tx->ubuf.refcnt);
 		skb_zcopy_init(skb, &tx->ubuf);
