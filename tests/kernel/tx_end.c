@@ -25,9 +25,7 @@ static const struct t_way veth = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 
 static void delay(int ms)
 {
-	REQUIRE(!t_sh("tc qdisc replace dev iout1 root netem delay %dms limit 100000",
-		      ms),
-		"no netem");
+	t_netem("iout1", ms);
 }
 
 static void wait_carrier(bool there)
@@ -47,16 +45,14 @@ static void wait_carrier(bool there)
 
 static void vlan(void)
 {
-	REQUIRE(!t_sh("ip link add link iout1 name ioutv type vlan id 7"));
-	t_write_file("/proc/sys/net/ipv6/conf/ioutv/disable_ipv6", "1");
-	REQUIRE(!t_sh("ip link set ioutv up arp off"));
+	t_vlan_add("ioutv", "iout1", 7);
 	wait_carrier(true);
 }
 
 static void set_up(int ms)
 {
 	t_link_open(&l, &veth, 1500);
-	t_sh("ip link del ioutv 2>/dev/null");
+	t_link_del("ioutv");
 	delay(ms);
 	vlan();
 	t_region_open(&r, NULL);
@@ -67,7 +63,8 @@ static void set_up(int ms)
 static void tear_down(void)
 {
 	close(peer);
-	t_sh("ip link del ioutv 2>/dev/null; tc qdisc del dev iout1 root 2>/dev/null");
+	t_link_del("ioutv");
+	delay(-1);
 	t_link_close(&l);
 }
 
@@ -187,11 +184,11 @@ static void deleted(void)
 {
 	u64 from;
 
-	set_up(3000);
+	set_up(2000);
 	start();
 	from = t_now_ms();
-	REQUIRE(!t_sh("ip link del ioutv"));
-	CHECK(t_now_ms() - from < 2500, "deleting it took %llu ms",
+	REQUIRE(t_link_del("ioutv"));
+	CHECK(t_now_ms() - from < 1500, "deleting it took %llu ms",
 	      (unsigned long long)(t_now_ms() - from));
 	all_end(ENODEV, IO_UNIFIED_REASON_NET_GONE, 2000);
 	refused_now(ENODEV, IO_UNIFIED_REASON_NET_GONE);
@@ -249,7 +246,7 @@ static void detached(void)
 
 static void unregistered(void)
 {
-	set_up(3000);
+	set_up(2000);
 	start();
 	REQUIRE(!ioctl(r.fd, IO_UNIFIED_UNREGISTER_REGION));
 	all_end(ECANCELED, IO_UNIFIED_REASON_GONE, 2000);
@@ -264,10 +261,10 @@ static void timed_out(void)
 {
 	u64 from;
 
-	set_up(9000);
+	set_up(7500);
 	start();
 	from = t_now_ms();
-	all_end(ETIMEDOUT, IO_UNIFIED_REASON_TX_TIMEOUT, 8000);
+	all_end(ETIMEDOUT, IO_UNIFIED_REASON_TX_TIMEOUT, 7000);
 	CHECK(t_now_ms() - from >= 4500);
 	/* Sent with what is there by then. */
 	memset(t_ptr(&r, t_frame(&r, 0)), 0, N * r.frame_size);
@@ -320,8 +317,8 @@ static void processes(void)
 	t_region_close(&r);
 	close(peer);
 	t_leak_rounds(process, 12, t_rounds());
-	/* And where they do not come back soon. */
-	delay(2500);
+	/* And where they do not come back before it has waited for long enough. */
+	delay(1500);
 	process(0);
 	t_refcount_wait(0);
 	peer = t_listen(l.rx, false);
@@ -349,10 +346,73 @@ static void exited(void)
 	processes();
 }
 
+/* ---------------------------------------------------------------- in rounds */
+
+/* All have ended: sent, or with the one that says what became of the interface. */
+static void ended(int round, int error, int other)
+{
+	struct t_res res;
+	int i;
+
+	for (i = 0; i < N; i++) {
+		REQUIRE(t_reap(&r, &res, 5000), "round %d: %d of %d", round, i,
+			N);
+		if (res.res == LEN)
+			continue;
+		CHECK(res.reason && (res.res == -error || res.res == -other),
+		      "round %d: %d, reason %u", round, res.res, res.reason);
+	}
+}
+
+static void down_round(int round)
+{
+	start();
+	usleep(round % 5 * 500);
+	t_link_up("ioutv", false);
+	ended(round, ENETDOWN, ENETDOWN);
+	t_link_up("ioutv", true);
+	wait_carrier(true);
+}
+
+static void deleted_round(int round)
+{
+	start();
+	usleep(round % 5 * 500);
+	REQUIRE(t_link_del("ioutv"));
+	ended(round, ENODEV, ENETDOWN);
+	REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_NETDEV, net), 0);
+	vlan();
+	net = t_attach_tx(&r, "ioutv");
+}
+
+static void detached_round(int round)
+{
+	start();
+	usleep(round % 5 * 500);
+	REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_NETDEV, net), 0);
+	ended(round, ECANCELED, ECANCELED);
+	net = t_attach_tx(&r, "ioutv");
+}
+
+static void in_rounds(void)
+{
+	void (*const *round)(int round) = t_arg;
+
+	set_up(30);
+	/* Nobody is to keep what arrives. */
+	close(peer);
+	t_leak_rounds(*round, 12, t_rounds());
+	sends_now();
+	t_region_close(&r);
+	t_refcount_wait(0);
+	peer = t_listen(l.rx, false);
+	tear_down();
+}
+
 /* Sends from one side, the link going up and down from the other. */
 static void flapping(void)
 {
-	enum { ROUNDS = 60 };
+	enum { ROUNDS = 40 };
 	struct io_unified_desc d;
 	struct t_res res;
 	int round, i, sent = 0;
@@ -383,6 +443,12 @@ static void flapping(void)
 	t_link_close(&l);
 }
 
+static void (*const rounds[])(int round) = {
+	down_round,
+	deleted_round,
+	detached_round,
+};
+
 static const struct t_case cases[] = {
 	{ "link down", down },
 	{ "no carrier", carrier },
@@ -395,6 +461,9 @@ static const struct t_case cases[] = {
 	{ "exec", execed, 400 },
 	{ "fd and ring closed", closed, 400 },
 	{ "exit", exited, 400 },
+	{ "link down, in rounds", in_rounds, 200, &rounds[0] },
+	{ "interface deleted, in rounds", in_rounds, 200, &rounds[1] },
+	{ "detach, in rounds", in_rounds, 200, &rounds[2] },
 	{ "a link that comes and goes", flapping },
 };
 

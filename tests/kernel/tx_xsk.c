@@ -256,9 +256,15 @@ static void all_end(u32 n)
 	}
 }
 
+/* Attaching takes its time: a part of the rounds, or all where many are wanted. */
+static int some_rounds(int part)
+{
+	return t_rounds() < 200 ? t_rounds() / part + 1 : t_rounds();
+}
+
 static void ends(void)
 {
-	int round, rounds = t_rounds() / 4 + 1;
+	int round, rounds = some_rounds(4);
 
 	set_up(&nic);
 	for (round = 0; round < rounds; round++) {
@@ -279,7 +285,56 @@ static void ends(void)
 	t_link_close(&l);
 }
 
-static enum { KILL, CLOSE } how;
+/* Binds the NIC's driver to its device, or takes it away. */
+static void drive(const char *device, bool bound)
+{
+	t_write_file(bound ? "/sys/bus/virtio/drivers/virtio_net/bind" :
+			     "/sys/bus/virtio/drivers/virtio_net/unbind",
+		     device);
+}
+
+/* The interface goes with its device, as one does that is pulled. */
+static void device_goes(void)
+{
+	int round, i, rounds = some_rounds(16);
+	char path[64], device[256] = { 0 };
+	struct t_res res;
+	char name[16];
+	u32 sent;
+
+	set_up(&nic);
+	snprintf(path, sizeof(path), "/sys/class/net/%s/device", l.tx);
+	REQUIRE(readlink(path, device, sizeof(device) - 1) > 0);
+	memcpy(name, l.tx, sizeof(name));
+	for (round = 0; round < rounds; round++) {
+		start(SLOTS);
+		usleep(round % 5 * 500);
+		drive(basename(device), false);
+		for (i = 0, sent = 0; i < SLOTS; i++) {
+			REQUIRE(t_reap(&r, &res, 8000), "round %d: %d of %d",
+				round, i, SLOTS);
+			sent += res.res > 0;
+			CHECK(res.res > 0 || res.res == -ENODEV ||
+				      res.res == -ENETDOWN,
+			      "%d, reason %u", res.res, res.reason);
+		}
+		if (!round)
+			t_note("%u of %d were sent", sent, SLOTS);
+		REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_NETDEV, net.index), 0);
+		drive(basename(device), true);
+		t_link_close(&l);
+		t_link_open(&l, &nic, MTU);
+		REQUIRE(!strcmp(l.tx, name), "it is called %s now", l.tx);
+		attach(&nic);
+	}
+	start(SLOTS);
+	all_end(SLOTS);
+	t_region_close(&r);
+	t_refcount_wait(0);
+	t_link_close(&l);
+}
+
+static enum { KILL, EXEC, CLOSE, NR_HOW } how;
 
 static void process(int round)
 {
@@ -294,6 +349,8 @@ static void process(int round)
 		start(16);
 		if (how == KILL)
 			pause();
+		if (how == EXEC)
+			t_exec_nothing();
 		close(r.fd);
 		io_uring_queue_exit(&r.ring);
 		_exit(0);
@@ -307,11 +364,11 @@ static void process(int round)
 
 static void processes(void)
 {
-	int i, rounds = t_rounds() / 8 + 1;
+	int i, rounds = some_rounds(12);
 
 	t_link_open(&l, &nic, MTU);
-	for (i = 0; i < 2 * rounds; i++) {
-		how = i & 1 ? KILL : CLOSE;
+	for (i = 0; i < NR_HOW * rounds; i++) {
+		how = i % NR_HOW;
 		process(i);
 		t_refcount_wait(0);
 	}
@@ -324,7 +381,8 @@ static const struct t_case cases[] = {
 	{ "more than the device takes, from frames", busy, 120, &nic_zc },
 	{ "more than the device takes, socket buffers", busy, 120, &nic_rxh },
 	{ "detached, and down", ends, 200 },
-	{ "processes that die", processes, 200 },
+	{ "its device goes", device_goes, 300 },
+	{ "processes that die", processes, 300 },
 };
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/ethernet.h>
@@ -19,7 +20,10 @@
 
 struct request {
 	struct nlmsghdr h;
-	struct ifinfomsg i;
+	union {
+		struct ifinfomsg i;
+		struct tcmsg tc;
+	};
 	u8 room[512];
 };
 
@@ -97,14 +101,65 @@ void t_veth_add(int mtu)
 	t_link_up("iout1", true);
 }
 
-void t_veth_del(void)
+bool t_link_del(const char *name)
 {
 	struct request q = request(RTM_DELLINK, 0);
 	int ret;
 
-	put(&q, IFLA_IFNAME, "iout0", 6);
+	put(&q, IFLA_IFNAME, name, strlen(name) + 1);
 	ret = talk(&q);
-	REQUIRE_EQ(ret, 0, "deleting the veth pair");
+	REQUIRE(!ret || ret == -ENODEV, "deleting %s: %d", name, ret);
+	return !ret;
+}
+
+void t_veth_del(void)
+{
+	REQUIRE(t_link_del("iout0"), "there is no veth pair");
+}
+
+void t_vlan_add(const char *name, const char *below, u16 id)
+{
+	struct request q = request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+	u32 link = if_nametoindex(below);
+	struct rtattr *info, *data;
+	int ret;
+
+	q.i.ifi_flags = IFF_NOARP;
+	q.i.ifi_change = IFF_NOARP;
+	put(&q, IFLA_IFNAME, name, strlen(name) + 1);
+	put(&q, IFLA_LINK, &link, 4);
+	info = put(&q, IFLA_LINKINFO, NULL, 0);
+	put(&q, IFLA_INFO_KIND, "vlan", 4);
+	data = put(&q, IFLA_INFO_DATA, NULL, 0);
+	put(&q, IFLA_VLAN_ID, &id, 2);
+	end(&q, data);
+	end(&q, info);
+	ret = talk(&q);
+	REQUIRE_EQ(ret, 0, "%s", name);
+	t_link_up(name, true);
+}
+
+void t_netem(const char *name, int ms)
+{
+	struct request q =
+		ms < 0 ? request(RTM_DELQDISC, 0) :
+			 request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE);
+	const struct tc_netem_qopt opt = { .limit = 100000 };
+	const s64 latency = ms * 1000000ll;
+	struct rtattr *options;
+	int ret;
+
+	q.h.nlmsg_len = NLMSG_LENGTH(sizeof(q.tc));
+	q.tc.tcm_ifindex = if_nametoindex(name);
+	q.tc.tcm_parent = TC_H_ROOT;
+	if (ms >= 0) {
+		put(&q, TCA_KIND, "netem", 6);
+		options = put(&q, TCA_OPTIONS, &opt, sizeof(opt));
+		put(&q, TCA_NETEM_LATENCY64, &latency, 8);
+		end(&q, options);
+	}
+	ret = talk(&q);
+	REQUIRE_EQ(ret, 0, "no netem");
 }
 
 void t_link_up(const char *name, bool up)

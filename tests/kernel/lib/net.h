@@ -26,6 +26,12 @@ void t_link_close(struct t_link *l);
 /* The veth pair by rtnetlink: no process is started. */
 void t_veth_add(int mtu);
 void t_veth_del(void);
+/* The same of a VLAN device that is up. */
+void t_vlan_add(const char *name, const char *below, u16 id);
+/* Deletes an interface. False: there is none of that name. */
+bool t_link_del(const char *name);
+/* What leaves by @name does so by a queue that keeps it for @ms; < 0: not any more. */
+void t_netem(const char *name, int ms);
 /* Sets or clears IFF_UP. */
 void t_link_up(const char *name, bool up);
 /* Attaches l->rx; the queue may still be on its way out of the last use. */
