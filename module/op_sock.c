@@ -34,7 +34,7 @@ static void iou_op_received(struct iou_srx *rx)
 	else if (rx->error)
 		iou_op_process_later(op);
 	else
-		iou_op_process(op, true);
+		iou_op_process(op, !rx->sleeps);
 }
 
 static bool iou_op_take_recv(struct iou_waiter *w)
@@ -59,8 +59,19 @@ static int iou_op_post_recv(struct iou_waiter *w, u16 *reason)
 	return 0;
 }
 
+/* What a bio of its own would not be enough for is written by who may sleep. */
+static bool iou_op_write_sleeps(const struct iou_op *op)
+{
+	const struct iou_storage *st = op->st;
+
+	return st && st->path == IO_UNIFIED_PATH_BIO &&
+	       (!bdev_nowait(st->bdev) ||
+		op->d.len >> SECTOR_SHIFT > queue_max_sectors(st->queue));
+}
+
 int iou_op_start_recv(struct iou_op *op)
 {
+	const bool later = iou_op_write_sleeps(op);
 	u16 reason = IO_UNIFIED_REASON_NONE;
 	struct iou_srx *rx = &op->srx;
 	struct iou_sock *s = op->sock;
@@ -78,7 +89,9 @@ int iou_op_start_recv(struct iou_op *op)
 	/* Once it waits something may end the op, and the socket with it. */
 	percpu_ref_get(&s->att.refs);
 	ret = iou_waiter_add(&op->waiter, iou_op_post_recv, &reason);
-	if (!ret)
+	if (!ret && later)
+		iou_sock_recv_later(s);
+	else if (!ret)
 		iou_sock_recv(s);
 	iou_att_put(&s->att);
 	return ret;

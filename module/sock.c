@@ -69,19 +69,6 @@ int iou_sock_error(struct iou_sock *s, int error)
 	return READ_ONCE(s->error) ?: error;
 }
 
-void iou_sock_iter(const struct iou_sock *s, struct iov_iter *iter,
-		   unsigned int dir, u64 addr, u32 len)
-{
-	const struct iou_mem *mem = &s->att.region->mem;
-	unsigned long first = addr >> mem->chunk_shift;
-	unsigned long last = len ? (addr + len - 1) >> mem->chunk_shift : first;
-	u32 skip = addr & ((1UL << mem->chunk_shift) - 1);
-
-	iov_iter_bvec(iter, dir, mem->bvec + first, last - first + 1,
-		      (size_t)skip + len);
-	iov_iter_advance(iter, skip);
-}
-
 /* ------------------------------------------------------------- wait queue */
 
 static int iou_sock_woken(wait_queue_entry_t *wait, unsigned int mode, int sync,

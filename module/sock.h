@@ -98,6 +98,7 @@ struct iou_stx {
  * @reason: enum io_unified_reason
  * @why: with @revoked: the reason
  * @revoked: who receives right now ends it if nothing comes
+ * @sleeps: in @over: the caller may sleep for as long as it takes
  * @over: it is over; process context. Called once, maybe before iou_sock_recv()
  *	returns. The owner may be gone by the time it returns
  */
@@ -114,6 +115,7 @@ struct iou_srx {
 	bool all;
 	bool eof;
 	bool revoked;
+	bool sleeps;
 	void (*over)(struct iou_srx *rx);
 };
 
@@ -145,10 +147,13 @@ struct iou_sock_txq {
 
 /**
  * struct iou_sock_rxq - the receiving half
- * @lock: _bh; the list and @filling
+ * @lock: _bh; the list, @filling, @need and @armed
  * @mutex: held by who receives, outside of @lock
  * @waiting: first to last
  * @filling: the one that is being filled right now: the first that waits
+ * @need: bytes that we told the stack to wake us for, the socket's sk_rcvlowat; 1: it
+ *	is not ours
+ * @armed: the first one waits for the stack to wake us
  * @nr: how many wait, for who looks without @lock
  * @work: receives when there is something
  * @streaming: it has a stream
@@ -158,6 +163,8 @@ struct iou_sock_rxq {
 	struct mutex mutex; /* see above */
 	struct list_head waiting;
 	struct iou_srx *filling;
+	int need;
+	bool armed;
 	unsigned int nr;
 	struct work_struct work;
 	bool streaming;
@@ -213,10 +220,6 @@ u16 iou_sock_reason(int error);
  */
 int iou_sock_error(struct iou_sock *s, int error);
 
-/* Bytes of the region for sendmsg() and recvmsg() */
-void iou_sock_iter(const struct iou_sock *s, struct iov_iter *iter,
-		   unsigned int dir, u64 addr, u32 len);
-
 /* ------------------------------------------------------ sock_tx.c: sending */
 
 void iou_sock_tx_init(struct iou_sock *s);
@@ -256,9 +259,14 @@ void iou_sock_rx_init(struct iou_sock *s);
 void iou_sock_post_recv(struct iou_srx *rx);
 /* After that: receive what is there. Process context. */
 void iou_sock_recv(struct iou_sock *s);
+/* The same, by the worker, which may sleep in iou_srx.over(). */
+void iou_sock_recv_later(struct iou_sock *s);
 /* There may be something. Any context. */
 void iou_sock_rx_wake(struct iou_sock *s);
-/* As iou_stx_revoke(): true: the caller has it. */
+/*
+ * As iou_stx_revoke(): true: the caller has it. False: it leaves by itself, with what is
+ * there for it.
+ */
 bool iou_srx_revoke(struct iou_srx *rx, u16 why, bool *leaving);
 
 #endif /* IOU_SOCK_H */

@@ -131,6 +131,20 @@ static const struct ubuf_info_ops iou_stx_ubuf_ops = {
 
 /* ------------------------------------------------------------- the stack */
 
+/* Bytes of the region, as the pages that they are in */
+static void iou_stx_iter(const struct iou_sock *s, struct iov_iter *iter,
+			 u64 addr, u32 len)
+{
+	const struct iou_mem *mem = &s->att.region->mem;
+	unsigned long first = addr >> mem->chunk_shift;
+	unsigned long last = len ? (addr + len - 1) >> mem->chunk_shift : first;
+	u32 skip = addr & ((1UL << mem->chunk_shift) - 1);
+
+	iov_iter_bvec(iter, ITER_SOURCE, mem->bvec + first, last - first + 1,
+		      (size_t)skip + len);
+	iov_iter_advance(iter, skip);
+}
+
 /* Hand over what it takes. Bytes, -EAGAIN, or an error. */
 static int iou_stx_sendmsg(struct iou_sock *s, struct iou_stx *tx)
 {
@@ -142,8 +156,7 @@ static int iou_stx_sendmsg(struct iou_sock *s, struct iou_stx *tx)
 	u32 seq = s->stream ? READ_ONCE(tp->write_seq) : 0;
 	int ret;
 
-	iou_sock_iter(s, &msg.msg_iter, ITER_SOURCE, tx->addr + tx->off,
-		      tx->len - tx->off);
+	iou_stx_iter(s, &msg.msg_iter, tx->addr + tx->off, tx->len - tx->off);
 	ret = sock_sendmsg(s->sock, &msg);
 	if (ret > 0)
 		tx->end = seq + ret;

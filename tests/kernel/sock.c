@@ -319,6 +319,130 @@ static void wait_all(void)
 	tear_down();
 }
 
+/* ---------------------------------------------------------------- SO_RCVLOWAT */
+
+static int option(int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	REQUIRE(!getsockopt(c.end, SOL_SOCKET, name, &value, &len));
+	return value;
+}
+
+static int unread(void)
+{
+	int n = -1;
+
+	REQUIRE(!ioctl(c.end, SIOCINQ, &n));
+	return n;
+}
+
+static struct io_unified_desc start_all_of(u64 user_data, u32 len)
+{
+	struct io_unified_desc d =
+		t_recv_op(sock, user_data, r.reg.data_off, len);
+
+	d.flags |= IO_UNIFIED_F_WAITALL;
+	t_queue(&r, &d);
+	t_submit(&r);
+	t_silent(&r, 20);
+	return d;
+}
+
+static void canceled_with(u64 user_data, int got)
+{
+	struct t_res res;
+	int i;
+
+	t_queue_cancel(&r, user_data, 100);
+	t_submit(&r);
+	for (i = 0; i < 2; i++) {
+		res = t_next(&r);
+		CHECK_EQ(res.res, res.user_data == 100 ? 1 : got);
+	}
+}
+
+/* Nobody is woken for less than is waited for, and nothing of it is lost. */
+static void low_water(void)
+{
+	enum { LEN = 100000, SOME = 1000, CHOSEN = 3000 };
+	struct io_unified_desc d;
+	struct t_peer peer;
+	struct t_res res;
+	int share;
+
+	set_up();
+	share = option(SO_RCVBUF) / 4;
+	start_all_of(1, LEN);
+	CHECK_EQ(option(SO_RCVLOWAT), share < LEN ? share : LEN);
+	t_peer_write(&peer, c.peer, SOME, SOME, 0);
+	t_peer_join(&peer);
+	t_silent(&r, 20);
+	CHECK_EQ(unread(), SOME);
+	canceled_with(1, SOME);
+	CHECK(t_stream_is(t_ptr(&r, r.reg.data_off), SOME, 0));
+	CHECK_EQ(unread(), 0);
+	CHECK_EQ(option(SO_RCVLOWAT), 1);
+
+	/* The next one wants less. */
+	start_all_of(2, SOME);
+	CHECK_EQ(option(SO_RCVLOWAT), SOME);
+	d = t_recv_op(sock, 3, r.reg.data_off + SLOT, LEN);
+	t_queue(&r, &d);
+	t_submit(&r);
+	t_peer_write(&peer, c.peer, SOME, SOME, 0);
+	t_peer_join(&peer);
+	res = t_next(&r);
+	CHECK_EQ(res.user_data, 2);
+	CHECK_EQ(res.res, SOME);
+	t_silent(&r, 20);
+	CHECK_EQ(option(SO_RCVLOWAT), 1);
+	t_peer_write(&peer, c.peer, 1, 1, 0);
+	t_peer_join(&peer);
+	res = t_next(&r);
+	CHECK_EQ(res.user_data, 3);
+	CHECK_EQ(res.res, 1);
+
+	/* What the application has chosen stays, also if it does so late. */
+	start_all_of(4, LEN);
+	REQUIRE(!setsockopt(c.end, SOL_SOCKET, SO_RCVLOWAT, &(int){ CHOSEN },
+			    sizeof(int)));
+	t_peer_write(&peer, c.peer, LEN, LEN, 0);
+	t_peer_join(&peer);
+	res = t_next(&r);
+	CHECK_EQ(res.res, LEN);
+	CHECK_EQ(option(SO_RCVLOWAT), CHOSEN);
+	start_all_of(5, LEN);
+	CHECK_EQ(option(SO_RCVLOWAT), CHOSEN);
+	canceled_with(5, -ECANCELED);
+	CHECK_EQ(option(SO_RCVLOWAT), CHOSEN);
+	tear_down();
+}
+
+/* A window that is small, and bytes that take more memory than they are. */
+static void small_window(void)
+{
+	enum { LEN = 100000, PIECE = 200 };
+	const u64 from = t_now_ms();
+	struct t_peer peer;
+	struct t_res res;
+
+	set_up();
+	t_rcvbuf(c.end, 8 << 10);
+	REQUIRE(!setsockopt(c.peer, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 },
+			    sizeof(int)));
+	start_all_of(1, LEN);
+	CHECK(option(SO_RCVLOWAT) > 1);
+	t_peer_write(&peer, c.peer, LEN, PIECE, 0);
+	res = t_next(&r);
+	CHECK_EQ(res.res, LEN, "reason %u", res.reason);
+	CHECK(t_stream_is(t_ptr(&r, r.reg.data_off), LEN, 0));
+	t_peer_join(&peer);
+	CHECK(t_now_ms() - from < 5000, "it stalls");
+	tear_down();
+}
+
 /* --------------------------------------------------------------------- ends */
 
 static void half_close(void)
@@ -493,6 +617,9 @@ static const struct t_case cases[] = {
 	{ "receives, IPv4 over veth", receives, 0, &four_veth },
 	{ "receives, DEFER_TASKRUN", receives, 0, &deferred },
 	{ "WAITALL", wait_all, 0, &four },
+	{ "SO_RCVLOWAT", low_water, 0, &four },
+	{ "a small window", small_window, 0, &four },
+	{ "a small window, over veth", small_window, 0, &six_veth },
 	{ "half-close", half_close },
 	{ "the peer resets", peer_resets, 0, &four },
 	{ "the peer resets, over veth", peer_resets, 0, &six_veth },

@@ -204,8 +204,10 @@ struct io_unified_ctrl {
  * an end within a block; the result counts what is sent. The op is done when nothing
  * refers to the bytes any more: with TCP when the peer has acknowledged them, unless
  * they were copied. RX completes as soon as there are bytes, or one datagram
- * (IO_UNIFIED_CQE_TRUNC: it was longer); with WAITALL when there are @len bytes. At the
- * end of a stream that falls short, and res is 0 when there is nothing more. With
+ * (IO_UNIFIED_CQE_TRUNC: it was longer); with WAITALL when there are @len bytes. While
+ * that waits, SO_RCVLOWAT of the socket is what it waits for (a quarter of the receive
+ * buffer at most), unless the application has set it: so poll() tells no less. At the
+ * end of a stream it falls short, and res is 0 when there is nothing more. With
  * WRITE, @addr and @len are what the storage attachment asks for, and what is received
  * is padded with zeros to whole blocks. Errors: -ECONNRESET (_RESET), -EPIPE (_SHUT), -ETIMEDOUT
  * (_PEER_TIMEOUT), -EHOSTUNREACH, -ENETUNREACH, -ECONNREFUSED (_UNREACHABLE). They

@@ -204,9 +204,10 @@ int net_listen(struct ingest *r);
 int net_connect(struct ingest *r, struct conn *c);
 void net_peer(struct conn *c);
 /*
- * Bytes that TCP gave out, as the stack counts them. @slack: one of them may be
- * the end of the stream.
+ * Bytes that TCP has got, and that it gave out, as the stack counts them. @slack: one
+ * of them may be the end of the stream.
  */
+uint64_t net_arrived(const struct conn *c, unsigned int *slack);
 uint64_t net_consumed(const struct conn *c, unsigned int *slack);
 uint64_t net_unread(const struct conn *c);
 uint32_t net_drops(const struct conn *c);

@@ -222,7 +222,8 @@ void conn_pause(struct conn *c)
 		udp_flush(c);
 		return;
 	}
-	if (!c->in_flight || net_consumed(c, &slack) <= c->received + slack)
+	/* what waits in the socket, for more to come, is called back too */
+	if (!c->in_flight || net_arrived(c, &slack) <= c->received + slack)
 		return;
 	c->state = CONN_PAUSING;
 	call_back(c);

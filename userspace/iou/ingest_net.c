@@ -249,30 +249,35 @@ uint64_t net_unread(const struct conn *c)
 	return (uint64_t)n;
 }
 
-uint64_t net_consumed(const struct conn *c, unsigned int *slack)
+/* The end of the stream counts as a byte; not so where it can still come. */
+uint64_t net_arrived(const struct conn *c, unsigned int *slack)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
-	uint64_t unread, before;
+
+	memset(&info, 0, sizeof(info));
+	*slack = 0;
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return 0;
+	*slack = info.tcpi_state != TCPI_ESTABLISHED &&
+		 info.tcpi_state != TCPI_FIN_WAIT1 &&
+		 info.tcpi_state != TCPI_FIN_WAIT2;
+	return info.tcpi_bytes_received;
+}
+
+uint64_t net_consumed(const struct conn *c, unsigned int *slack)
+{
+	uint64_t unread, before, arrived;
 	unsigned int n = 0;
 
 	/* bytes that come in between would be in one number and not the other */
 	unread = net_unread(c);
 	do {
 		before = unread;
-		memset(&info, 0, sizeof(info));
-		*slack = 0;
-		if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len))
-			return 0;
+		arrived = net_arrived(c, slack);
 		unread = net_unread(c);
 	} while (unread != before && ++n < 1000);
-	/* the end of the stream counts as a byte; not so where it can still come */
-	*slack = info.tcpi_state != TCPI_ESTABLISHED &&
-		 info.tcpi_state != TCPI_FIN_WAIT1 &&
-		 info.tcpi_state != TCPI_FIN_WAIT2;
-	return info.tcpi_bytes_received > unread ?
-		       info.tcpi_bytes_received - unread :
-		       0;
+	return arrived > unread ? arrived - unread : 0;
 }
 
 /* -------------------------------------------------------------------- acks */
