@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * drive PORT MIB COMMAND...: what it costs COMMAND to take MIB from a connection
+ * drive ADDRESS PORT MIB NETNS PID COMMAND...: what it costs COMMAND to take MIB from a
+ * connection
  *
- * Starts it, waits until it listens, sends, and waits until it closes: then all is
- * on storage. Prints a line of JSON, with the last line that COMMAND printed. What
- * others than this process did is the CPU's time less what was left of it, which a
- * thread of the lowest priority counts, less this process's. One CPU.
+ * Starts it, waits until it listens, sends from the network namespace NETNS, whose end
+ * of the wire the thread PID polls, and waits until it closes: then all is on storage.
+ * Prints a line of JSON, with the last line that COMMAND printed. What the receiving end
+ * took is the CPU's time less what was left of it, which a thread of the lowest priority
+ * counts, less what this process and PID took. One CPU.
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -90,12 +93,39 @@ static pid_t start(char **argv, FILE **out)
 	return pid;
 }
 
-static int connect_to(const char *port, pid_t pid)
+/* A thread of the kernel: it has no clock. */
+static uint64_t task_ns(const char *pid)
+{
+	unsigned long long ns;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/schedstat", pid);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%llu", &ns) != 1)
+		err(1, "%s", path);
+	fclose(f);
+	return ns;
+}
+
+static void enter(const char *netns)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", netns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		err(1, "%s", path);
+	close(fd);
+}
+
+static int connect_to(const char *address, const char *port, pid_t pid)
 {
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)atoi(port)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_addr.s_addr = inet_addr(address),
 	};
 	int i, fd;
 
@@ -135,28 +165,31 @@ static void send_all(int fd, uint64_t bytes)
 int main(int argc, char **argv)
 {
 	char line[4096] = "", last[4096] = "null\n";
-	uint64_t mib, wall, mine, soaked;
+	uint64_t mib, wall, mine, nic, soaked;
 	clockid_t clock;
 	double busy;
 	int fd, status;
 	FILE *out;
 	pid_t pid;
 
-	if (argc < 4)
-		errx(2, "usage: drive PORT MIB COMMAND...");
-	mib = strtoull(argv[2], NULL, 0);
-	pid = start(argv + 3, &out);
+	if (argc < 7)
+		errx(2, "usage: drive ADDRESS PORT MIB NETNS PID COMMAND...");
+	mib = strtoull(argv[3], NULL, 0);
+	pid = start(argv + 6, &out);
 	soak_start();
-	fd = connect_to(argv[1], pid);
+	enter(argv[4]);
+	fd = connect_to(argv[1], argv[2], pid);
 	pthread_getcpuclockid(pthread_self(), &clock);
 	/* it takes the connection, and is at rest */
 	usleep(200000);
 	soaked = left();
 	wall = now(CLOCK_MONOTONIC);
+	nic = task_ns(argv[5]);
 	mine = now(clock);
 	send_all(fd, mib << 20);
 	mine = now(clock) - mine;
 	wall = now(CLOCK_MONOTONIC) - wall;
+	nic = task_ns(argv[5]) - nic;
 	busy = (double)wall - (double)(left() - soaked) * ns_per_count;
 	close(fd);
 	while (fgets(line, sizeof(line), out))
@@ -167,7 +200,7 @@ int main(int argc, char **argv)
 	last[strcspn(last, "\n")] = 0;
 	printf("{\"mib\":%llu,\"wall_ns\":%.0f,\"busy_ns\":%.0f,\"sender_ns\":%.0f,\"receiver_ns\":%.0f,\"said\":%s}\n",
 	       (unsigned long long)mib, (double)wall / (double)mib,
-	       busy / (double)mib, (double)mine / (double)mib,
-	       (busy - (double)mine) / (double)mib, last);
+	       busy / (double)mib, (double)(mine + nic) / (double)mib,
+	       (busy - (double)(mine + nic)) / (double)mib, last);
 	return 0;
 }

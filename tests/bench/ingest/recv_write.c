@@ -36,7 +36,7 @@ static int accept_one(const char *port)
 	struct sockaddr_in at = {
 		.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)atoi(port)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_addr.s_addr = htonl(INADDR_ANY),
 	};
 	const int one = 1;
 	int fd, conn;
