@@ -30,8 +30,10 @@ replay_and_stop() {
 is_written() {
 	[ "$("$iou" cat "$1" 2>/dev/null | tcpdump --count -nr - 2>/dev/null)" = "1000 packets" ]
 }
+# The drive that is recorded to is in $dev.
 replay_and_kill() {
 	replay
+	# shellcheck disable=SC2154 # the test sets dev
 	until_true 20 is_written "$dev"
 	kill -KILL "$1"
 }
