@@ -83,8 +83,9 @@ add_nic() {
 # add_link MINE:OTHER: a NIC whose packets go from one VM's socket to another's.
 add_link() {
 	local mine=${1%%:*} other=${1#*:}
-	[ "$mine" != "$1" ] && [ -n "$mine" ] && [ -n "$other" ] ||
+	if [ "$mine" = "$1" ] || [ -z "$mine" ] || [ -z "$other" ]; then
 		die "--link $1: not MINE:OTHER, two sockets' paths"
+	fi
 	add_nic "virtio-net-pci,mac=$(mac_of "$mine")" \
 		"dgram,local.type=unix,local.path=$mine,remote.type=unix,remote.path=$other"
 }
