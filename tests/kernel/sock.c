@@ -404,18 +404,27 @@ static void low_water(void)
 	CHECK_EQ(res.user_data, 3);
 	CHECK_EQ(res.res, 1);
 
-	/* What the application has chosen stays, also if it does so late. */
+	/*
+	 * What the application has chosen stays, also if it does so late. Then it holds
+	 * back the last bytes of a receive, too, if less of them than that come alone.
+	 */
 	start_all_of(4, LEN);
 	REQUIRE(!setsockopt(c.end, SOL_SOCKET, SO_RCVLOWAT, &(int){ CHOSEN },
 			    sizeof(int)));
-	t_peer_write(&peer, c.peer, LEN, LEN, 0);
+	t_peer_write(&peer, c.peer, LEN - SOME, LEN - SOME, 0);
+	t_peer_join(&peer);
+	t_silent(&r, 20);
+	t_peer_write(&peer, c.peer, SOME + CHOSEN, SOME + CHOSEN, 0);
 	t_peer_join(&peer);
 	res = t_next(&r);
 	CHECK_EQ(res.res, LEN);
+	CHECK(t_stream_is(t_ptr(&r, r.reg.data_off), LEN - SOME, 0));
 	CHECK_EQ(option(SO_RCVLOWAT), CHOSEN);
-	start_all_of(5, LEN);
+	CHECK_EQ(unread(), CHOSEN);
+	REQUIRE(read(c.end, t_ptr(&r, r.reg.data_off), CHOSEN) == CHOSEN);
+	start_all_of(6, LEN);
 	CHECK_EQ(option(SO_RCVLOWAT), CHOSEN);
-	canceled_with(5, -ECANCELED);
+	canceled_with(6, -ECANCELED);
 	CHECK_EQ(option(SO_RCVLOWAT), CHOSEN);
 	tear_down();
 }

@@ -206,13 +206,14 @@ struct io_unified_ctrl {
  * they were copied. RX completes as soon as there are bytes, or one datagram
  * (IO_UNIFIED_CQE_TRUNC: it was longer); with WAITALL when there are @len bytes. While
  * that waits, SO_RCVLOWAT of the socket is what it waits for (a quarter of the receive
- * buffer at most), unless the application has set it: so poll() tells no less. At the
- * end of a stream it falls short, and res is 0 when there is nothing more. With
- * WRITE, @addr and @len are what the storage attachment asks for, and what is received
- * is padded with zeros to whole blocks. Errors: -ECONNRESET (_RESET), -EPIPE (_SHUT), -ETIMEDOUT
- * (_PEER_TIMEOUT), -EHOSTUNREACH, -ENETUNREACH, -ECONNREFUSED (_UNREACHABLE). They
- * end sends whose bytes were not acknowledged. After an error that leaves a send in
- * the middle of its bytes, a stream is of no use any more.
+ * buffer at most), unless the application has set it: so poll() tells no less. What
+ * the application has set holds back the last bytes, too, as for recv(2). At the end
+ * of a stream it falls short, and res is 0 when there is nothing more. With WRITE,
+ * @addr and @len are what the storage attachment asks for, and what is received is
+ * padded with zeros to whole blocks. Errors: -ECONNRESET (_RESET), -EPIPE (_SHUT),
+ * -ETIMEDOUT (_PEER_TIMEOUT), -EHOSTUNREACH, -ENETUNREACH, -ECONNREFUSED
+ * (_UNREACHABLE). They end sends whose bytes were not acknowledged. After an error
+ * that leaves a send in the middle of its bytes, a stream is of no use any more.
  *
  * Ops that wait to receive and sends that have not begun can be canceled, and end
  * with what they belong to: ring, task, attachment, region. What a WAITALL had
