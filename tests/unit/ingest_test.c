@@ -360,6 +360,7 @@ static void test_release(void)
 static void test_extents(void)
 {
 	static unsigned char used[8 << 20];
+	static uint64_t at[3][sizeof(used) >> 16];
 	uint64_t pos[3] = { 0 }, off, room, total = 0;
 	unsigned int s, bad = 0, full = 0;
 
@@ -375,11 +376,22 @@ static void test_extents(void)
 		bad += off < TABLE_DATA || off + room > sizeof(used);
 		for (uint64_t i = off; i < off + room && !bad; i++)
 			bad += used[i]++ != 0;
+		if (!(pos[s] & 0xffff))
+			at[s][pos[s] >> 16] = off;
 		pos[s] += room;
 		total += room;
 	}
 	ok(!bad, "extents do not overlap, and are in the range");
 	ok(total == sizeof(used) - TABLE_DATA, "all of it is used");
+	for (unsigned int i = 0; i < 1000; i++) {
+		const unsigned int nth = pick((unsigned int)(pos[s] >> 16));
+
+		bad += !table_place(&a, s, (uint64_t)nth << 16, false, &off,
+				    &room) ||
+		       off != at[s][nth];
+		s = pick(3);
+	}
+	ok(!bad, "each is found again, in whatever order");
 	ok(!table_place(&a, 0, pos[0] + (1 << 20), false, &off, &room),
 	   "nothing is behind a stream's end");
 	table_init(&a, 1ull << 40, 256 << 10);

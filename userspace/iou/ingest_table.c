@@ -121,6 +121,7 @@ int table_decode(struct table *t, const void *buf, size_t len)
 	const unsigned char *p = buf;
 	unsigned int i;
 
+	memset(t->last, 0, sizeof(t->last));
 	if (len < sizeof(*h))
 		return -ENOENT;
 	memcpy(h, p, sizeof(*h));
@@ -184,10 +185,17 @@ bool table_place(struct table *t, unsigned int s, uint64_t pos, bool grow,
 		 uint64_t *off, uint64_t *room)
 {
 	struct table_head *h = &t->head;
-	uint64_t n = pos / h->extent_size, in = pos % h->extent_size;
-	unsigned int e, next = h->nr_extents;
+	struct table_cursor *last = &t->last[s];
+	const uint64_t nth = pos / h->extent_size, in = pos % h->extent_size;
+	unsigned int e = 0, next = h->nr_extents;
+	uint64_t n = nth;
 
-	for (e = 0; e < h->nr_extents; e++) {
+	/* A stream goes on where it was: that may be thousands of extents on. */
+	if (last->nth <= nth) {
+		e = last->extent;
+		n -= last->nth;
+	}
+	for (; e < h->nr_extents; e++) {
 		if (t->owner[e] == s) {
 			next = h->nr_extents;
 			if (!n--)
@@ -206,6 +214,8 @@ bool table_place(struct table *t, unsigned int s, uint64_t pos, bool grow,
 		if (e == h->nr_extents)
 			h->nr_extents++;
 	}
+	last->extent = e;
+	last->nth = (unsigned int)nth;
 	if (in >= extent_len(h, e))
 		return false;
 	*off = h->data_off + e * h->extent_size + in;
@@ -220,6 +230,7 @@ void table_release(struct table *t, unsigned int s)
 		(t->stream[s].length + h->extent_size - 1) / h->extent_size;
 	unsigned int e;
 
+	memset(&t->last[s], 0, sizeof(t->last[s]));
 	for (e = 0; e < h->nr_extents; e++) {
 		if (t->owner[e] != s)
 			continue;

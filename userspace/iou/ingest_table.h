@@ -65,12 +65,19 @@ struct table_stream {
 	uint8_t reserved[13];
 };
 
+/* In front of extent @extent a stream has @nth. */
+struct table_cursor {
+	unsigned int extent;
+	unsigned int nth;
+};
+
 /* The table as it is in memory. */
 struct table {
 	struct table_head head;
 	struct table_stream stream[TABLE_STREAMS];
 	uint16_t owner[TABLE_EXTENTS]; /* stream of each extent, in order */
 	unsigned int copy; /* that was written or read last */
+	struct table_cursor last[TABLE_STREAMS]; /* where the last place was */
 };
 
 /* A table of a range of @range_len bytes, cut into extents of at least @min. */
