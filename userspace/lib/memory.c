@@ -152,6 +152,9 @@ int iou_memory_get(struct iou_region *r, const struct iou_region_params *p,
 			return err;
 	}
 	r->step = "get memory";
-	/* a last page that is small would make all of it count as scattered */
-	return map_private(r, p, size < IOU_HUGE_PAGE ? size : rounded);
+	/*
+	 * A last page that is small would make all of it count as scattered, and half
+	 * a huge page of small ones costs more for each transfer than it saves.
+	 */
+	return map_private(r, p, size < IOU_HUGE_PAGE / 2 ? size : rounded);
 }
