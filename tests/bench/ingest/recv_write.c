@@ -20,7 +20,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_DEPTH = 64, BLOCK = 4096, SOCKET = 0, STORAGE = 1 };
+enum {
+	MAX_DEPTH = 64,
+	BLOCK = 4096,
+	HUGE_PAGE = 2 << 20,
+	SOCKET = 0,
+	STORAGE = 1
+};
 
 static struct io_uring ring;
 static unsigned char *buf;
@@ -59,11 +65,11 @@ static void set_up(const int *fds)
 	struct iovec iov;
 	unsigned int i;
 
-	iov.iov_len = chunk * depth;
-	buf = mmap(NULL, iov.iov_len, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (buf == MAP_FAILED)
-		err(1, "mmap");
+	/* whole huge pages, so that a buffer is one segment */
+	iov.iov_len = (chunk * depth + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	buf = aligned_alloc(HUGE_PAGE, iov.iov_len);
+	if (!buf)
+		err(1, "buffers");
 	madvise(buf, iov.iov_len, MADV_HUGEPAGE);
 	memset(buf, 0, iov.iov_len);
 	iov.iov_base = buf;
