@@ -38,43 +38,46 @@ static void iou_tx_learn(struct iou_txq *t, const struct iou_tx *tx)
 {
 	u32 copies = 0;
 
-	if (!tx->watched)
-		return;
 	if (tx->orphaned)
 		copies = min(READ_ONCE(t->copies), IOU_TX_COPIES) + 1;
 	if (copies != READ_ONCE(t->copies))
 		WRITE_ONCE(t->copies, copies);
 }
 
-static void iou_tx_count(struct iou_tx *tx)
+/* Packets of one queue */
+static void iou_tx_count(struct iou_tx **txs, u32 n)
 {
-	struct iou_counters __percpu *stats = tx->q->att.stats;
+	struct iou_netq *q = txs[0]->q;
+	u64 bytes = 0, copied = 0;
+	u32 sent = 0, i;
 
-	if (tx->error) {
-		iou_count(stats, IO_UNIFIED_STAT_TX_DROPPED, 1);
-	} else {
-		iou_count(stats, IO_UNIFIED_STAT_TX_PACKETS, 1);
-		iou_count(stats, IO_UNIFIED_STAT_TX_BYTES, tx->len);
+	for (i = 0; i < n; i++) {
+		const struct iou_tx *tx = txs[i];
+
+		if (unlikely(tx->error))
+			continue;
+		sent++;
+		bytes += tx->len;
 		if (tx->copied)
-			iou_count(stats, IO_UNIFIED_STAT_TX_COPIED_BYTES,
-				  tx->len);
-		iou_tx_learn(&tx->q->tx, tx);
+			copied += tx->len;
+		if (tx->watched)
+			iou_tx_learn(&q->tx, tx);
 	}
+	if (unlikely(sent < n))
+		iou_count(q->att.stats, IO_UNIFIED_STAT_TX_DROPPED, n - sent);
+	iou_count(q->att.stats, IO_UNIFIED_STAT_TX_PACKETS, sent);
+	iou_count(q->att.stats, IO_UNIFIED_STAT_TX_BYTES, bytes);
+	iou_count(q->att.stats, IO_UNIFIED_STAT_TX_COPIED_BYTES, copied);
 }
 
-static void iou_tx_over(struct iou_tx *tx)
-{
-	iou_tx_count(tx);
-	tx->sent(tx);
-}
-
-/* The same for packets one behind the other. */
-static void iou_tx_all_over(struct iou_tx **txs, u32 n)
+/* Packets of one queue end, one behind the other. It may be gone afterwards. */
+static void iou_tx_over(struct iou_tx **txs, u32 n)
 {
 	u32 i, same;
 
-	for (i = 0; i < n; i++)
-		iou_tx_count(txs[i]);
+	if (!n)
+		return;
+	iou_tx_count(txs, n);
 	for (; n; n -= same, txs += same) {
 		const struct iou_tx *tx = txs[0];
 
@@ -96,25 +99,68 @@ static void iou_tx_free_rcu(struct rcu_head *rcu)
 	module_put(THIS_MODULE);
 }
 
-void iou_tx_put(struct iou_tx *tx)
+/* The last reference is gone. False: it is over already, and only its memory left. */
+static bool iou_tx_is_back(struct iou_tx *tx)
 {
-	struct iou_txq *t;
+	if (likely(!tx->lent))
+		return true;
+	/* The queue may be gone; we may be called by anything. */
+	call_rcu(&tx->rcu, iou_tx_free_rcu);
+	return false;
+}
 
-	if (!refcount_dec_and_test(&tx->ubuf.refcnt))
-		return;
-	if (unlikely(tx->lent)) {
-		/* The queue may be gone; we may be called by anything. */
-		call_rcu(&tx->rcu, iou_tx_free_rcu);
-		return;
-	}
+/* They do not fly any more. */
+static void iou_tx_land(struct iou_txq *t, struct iou_tx **txs, u32 n)
+{
+	u32 i;
 
-	t = &tx->q->tx;
 	spin_lock_bh(&t->lock);
-	list_del_init(&tx->node);
+	for (i = 0; i < n; i++)
+		list_del_init(&txs[i]->node);
 	if (unlikely(t->busy && !t->closed))
 		mod_delayed_work(iou_net_wq, &t->work, 0);
 	spin_unlock_bh(&t->lock);
-	iou_tx_over(tx);
+	iou_tx_over(txs, n);
+}
+
+void iou_tx_put_many(struct iou_tx **txs, u32 n)
+{
+	u32 back = 0, i;
+
+	for (i = 0; i < n; i++) {
+		struct iou_tx *tx = txs[i];
+
+		if (refcount_dec_and_test(&tx->ubuf.refcnt) &&
+		    iou_tx_is_back(tx))
+			txs[back++] = tx;
+	}
+	if (back)
+		iou_tx_land(&txs[0]->q->tx, txs, back);
+}
+
+void iou_tx_put(struct iou_tx *tx)
+{
+	iou_tx_put_many(&tx, 1);
+}
+
+/*
+ * A device gives many back at once, one by one. So in softirq they are gathered, and
+ * end together when it is done with that.
+ */
+static void iou_tx_reap(struct tasklet_struct *tasklet)
+{
+	struct iou_txq *t = container_of(tasklet, struct iou_txq, reaper);
+	struct llist_node *node = llist_reverse_order(llist_del_all(&t->back));
+	struct iou_tx *txs[IOU_TX_BATCH];
+	u32 n;
+
+	while (node) {
+		for (n = 0; node && n < ARRAY_SIZE(txs); n++) {
+			txs[n] = llist_entry(node, struct iou_tx, back);
+			node = node->next;
+		}
+		iou_tx_land(t, txs, n);
+	}
 }
 
 /* Nothing refers to the pages through @skb any more. */
@@ -127,7 +173,14 @@ static void iou_tx_released(struct sk_buff *skb, struct ubuf_info *ubuf,
 		WRITE_ONCE(tx->orphaned, true);
 		WRITE_ONCE(tx->copied, true);
 	}
-	iou_tx_put(tx);
+	if (!in_softirq()) {
+		iou_tx_put(tx);
+		return;
+	}
+	if (!refcount_dec_and_test(&tx->ubuf.refcnt) || !iou_tx_is_back(tx))
+		return;
+	if (llist_add(&tx->back, &tx->q->tx.back))
+		tasklet_schedule(&tx->q->tx.reaper);
 }
 
 static const struct ubuf_info_ops iou_tx_ubuf_ops = {
@@ -143,17 +196,9 @@ static void iou_tx_fly(struct iou_txq *t, struct iou_tx **txs, u32 n)
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		struct iou_tx *tx = txs[i];
-
-		/* We have one reference. */
-		if (refcount_read(&tx->ubuf.refcnt) == 1)
-			continue;
-		tx->since = jiffies;
-		tx->flies = true;
-		list_add_tail(&tx->node, &flying);
+		txs[i]->since = jiffies;
+		list_add_tail(&txs[i]->node, &flying);
 	}
-	if (list_empty(&flying))
-		return;
 	spin_lock_bh(&t->lock);
 	list_splice_tail(&flying, &t->flight);
 	if (!delayed_work_pending(&t->work))
@@ -164,29 +209,33 @@ static void iou_tx_fly(struct iou_txq *t, struct iou_tx **txs, u32 n)
 /*
  * Hand packets to the device, in order. Returns how many are with it or over: it
  * takes no more for now. Whoever takes the device down or away waits until nobody is
- * in here with bottom halves off.
+ * in here with bottom halves off. @txs is written to as far as that.
  */
 static u32 iou_tx_some(struct iou_netq *q, struct iou_tx **txs, u32 n)
 {
-	u32 over = 0, i;
+	struct iou_tx *flying[IOU_TX_BATCH];
+	u32 nr_flying = 0, over = 0, i;
 
 	local_bh_disable();
 	n = iou_tx_hand_over(q, txs, n);
-	iou_tx_fly(&q->tx, txs, n);
-	local_bh_enable();
-
 	for (i = 0; i < n; i++) {
 		struct iou_tx *tx = txs[i];
 
 		if (unlikely(tx->skb))
 			kfree_skb(tx->skb);
 		tx->skb = NULL;
-		if (tx->flies)
-			iou_tx_put(tx);
-		else if (refcount_dec_and_test(&tx->ubuf.refcnt))
+		/* We have one reference. */
+		if (refcount_read(&tx->ubuf.refcnt) == 1)
 			txs[over++] = tx;
+		else
+			flying[nr_flying++] = tx;
 	}
-	iou_tx_all_over(txs, over);
+	if (nr_flying)
+		iou_tx_fly(&q->tx, flying, nr_flying);
+	local_bh_enable();
+
+	iou_tx_over(txs, over);
+	iou_tx_put_many(flying, nr_flying);
 	return n;
 }
 
@@ -295,7 +344,6 @@ void iou_tx_init(struct iou_tx *tx)
 	tx->error = 0;
 	tx->reason = IO_UNIFIED_REASON_NONE;
 	tx->queued = false;
-	tx->flies = false;
 	tx->watched = false;
 	tx->orphaned = false;
 	tx->copied = false;
@@ -400,6 +448,12 @@ static void iou_txq_end_waiting(struct iou_txq *t, unsigned long before,
 	}
 }
 
+static void iou_tx_end(struct iou_tx *tx)
+{
+	iou_tx_count(&tx, 1);
+	tx->sent(tx);
+}
+
 /* Give up what the device has. */
 static void iou_txq_end_flight(struct iou_txq *t, unsigned long before,
 			       int error, u16 reason)
@@ -424,7 +478,7 @@ static void iou_txq_end_flight(struct iou_txq *t, unsigned long before,
 		/* The module stays until the memory is back. */
 		__module_get(THIS_MODULE);
 		iou_tx_refuse(tx, error, reason);
-		iou_tx_over(tx);
+		iou_tx_end(tx);
 		iou_tx_put(tx);
 	}
 }
@@ -510,6 +564,8 @@ void iou_txq_init(struct iou_txq *t)
 	spin_lock_init(&t->lock);
 	INIT_LIST_HEAD(&t->waiting);
 	INIT_LIST_HEAD(&t->flight);
+	init_llist_head(&t->back);
+	tasklet_setup(&t->reaper, iou_tx_reap);
 	INIT_DELAYED_WORK(&t->work, iou_tx_work);
 	iou_txq_init_time(t);
 	t->moved = jiffies;

@@ -10,7 +10,9 @@
 #define IOU_TX_H
 
 #include <linux/hrtimer.h>
+#include <linux/interrupt.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/rcupdate.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
@@ -32,6 +34,7 @@ struct iou_netq;
  * @ubuf: what the kernel knows of the packet's pages; its references are the
  *	packet's, ours while we send it, and that of who gives it up
  * @node: in iou_txq.waiting or .flight
+ * @back: in iou_txq.back
  * @rcu: to free it when it was @lent
  * @q: the queue; it is the owner's to keep. Set by the owner, as are @addr,
  *	@len, @time, @sent, @sent_many and @free
@@ -43,7 +46,6 @@ struct iou_netq;
  * @error: 0, or -errno with @reason
  * @reason: enum io_unified_reason
  * @queued: it is in iou_txq.waiting, and can be recalled; under iou_txq.lock
- * @flies: it was put into iou_txq.flight
  * @watched: we are told when nothing refers to its bytes any more
  * @orphaned: the interface copied them
  * @copied: the CPU copied the payload
@@ -61,7 +63,10 @@ struct iou_netq;
 struct iou_tx {
 	struct ubuf_info ubuf;
 	struct list_head node;
-	struct rcu_head rcu;
+	union {
+		struct llist_node back;
+		struct rcu_head rcu;
+	};
 	struct iou_netq *q;
 	struct sk_buff *skb;
 	unsigned long since;
@@ -71,7 +76,6 @@ struct iou_tx {
 	int error;
 	u16 reason;
 	bool queued;
-	bool flies;
 	bool watched;
 	bool orphaned;
 	bool copied;
@@ -86,6 +90,8 @@ struct iou_tx {
  * @lock: _bh; everything here
  * @waiting: not with the device yet, first to last
  * @flight: with the device, first to last
+ * @back: nothing refers to them any more, last to first; without @lock
+ * @reaper: ends those in @back, all that the device gave back at once
  * @work: sends what waits, gives up what takes too long
  * @timer: sends what waits, from the time of the first on
  * @moved: when the device last took a packet, or the time of the first had come, in
@@ -108,6 +114,8 @@ struct iou_txq {
 	spinlock_t lock; /* see above */
 	struct list_head waiting;
 	struct list_head flight;
+	struct llist_head back;
+	struct tasklet_struct reaper;
 	struct delayed_work work;
 	struct hrtimer timer;
 	unsigned long moved;
@@ -149,6 +157,8 @@ void iou_tx_kick(struct iou_netq *q);
 bool iou_tx_recall(struct iou_tx *tx);
 /* One reference less; with the last it is over. Any context but hardirq. */
 void iou_tx_put(struct iou_tx *tx);
+/* The same for some of one queue, not more than IOU_TX_BATCH; @txs is written to. */
+void iou_tx_put_many(struct iou_tx **txs, u32 n);
 /* It was not sent, and will not be. */
 void iou_tx_fail(struct iou_tx *tx, int error, u16 reason);
 

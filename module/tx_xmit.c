@@ -164,6 +164,7 @@ static void *iou_tx_head(struct iou_txq *t)
 
 void iou_txq_exit(struct iou_txq *t)
 {
+	tasklet_kill(&t->reaper);
 	while (t->nr_heads)
 		put_page(t->heads[--t->nr_heads]);
 }

@@ -68,7 +68,7 @@ static u32 iou_xsk_tx_take(struct iou_xsk_tx *x, struct iou_tx **over, u32 max)
 void iou_xsk_tx_drain(struct iou_xsk_tx *x)
 {
 	struct iou_tx *over[IOU_TX_BATCH];
-	u32 n, i;
+	u32 n;
 
 	do {
 		spin_lock_bh(&x->lock);
@@ -76,8 +76,7 @@ void iou_xsk_tx_drain(struct iou_xsk_tx *x)
 		if (n)
 			x->idle = 0;
 		spin_unlock_bh(&x->lock);
-		for (i = 0; i < n; i++)
-			iou_tx_put(over[i]);
+		iou_tx_put_many(over, n);
 	} while (n == ARRAY_SIZE(over));
 }
 
