@@ -98,7 +98,8 @@ struct iou_tx {
  *	jiffies; without @lock
  * @timed: packets in @waiting that have a time
  * @copies: packets in a row that the interface copied, at least; without @lock
- * @unseen: packets since we looked whether it does; without @lock
+ * @unmarked: packets that we copied since the last that tells when it is back; whoever
+ *	is @running alone
  * @heads: pages for linear parts, on each of which we have a reference; whoever is
  *	@running alone uses them
  * @nr_heads: how many
@@ -121,7 +122,7 @@ struct iou_txq {
 	unsigned long moved;
 	u32 timed;
 	u32 copies;
-	u32 unseen;
+	u32 unmarked;
 	struct page *heads[IOU_TX_HEADS];
 	u32 nr_heads;
 	u32 next_head;

@@ -6,10 +6,10 @@
  * driver's lock is taken once, and the driver is told that there are more to come.
  *
  * A packet is a small linear part, in a page that is used again and again, and the
- * region's pages. Where it is known that the interface makes a copy of
- * these anyway, all of it is linear: that is the same copy, but without the pages
- * that the stack would allocate for it. It is known from the device's features, or
- * from the packets before; those are looked at again from time to time.
+ * region's pages; a short one has only the former. Where it is known that the interface
+ * makes a copy of these anyway, all of it is linear: that is the same copy, but without
+ * the pages that the stack would allocate for it. It is known from the device's
+ * features, or from the packets before, of which some still tell.
  */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
@@ -23,8 +23,14 @@
 /* Bytes of each packet that are copied: drivers and the stack read headers. */
 #define IOU_TX_LINEAR 64u
 
-/* Where we copy because the interface does, one in so many is not, to see. */
-#define IOU_TX_LOOK 1024
+/*
+ * One that is not longer is copied: that costs less than a second piece to map for
+ * DMA, with a descriptor, references, and the word that they are gone.
+ */
+#define IOU_TX_SHORT 512u
+
+/* Of those that we copied one in so many tells when it is back, and if it was copied. */
+#define IOU_TX_MARK 32u
 
 /**
  * struct iou_tx_to - what the device is like, for a batch of packets
@@ -112,25 +118,14 @@ static u32 iou_tx_head_size(const struct iou_tx_to *to, u32 linear)
 	       SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
 }
 
-/* Is it known that the interface copies? */
-static bool iou_tx_copies(struct iou_txq *t)
-{
-	if (READ_ONCE(t->copies) < IOU_TX_COPIES)
-		return false;
-	if (READ_ONCE(t->unseen) < IOU_TX_LOOK) {
-		WRITE_ONCE(t->unseen, t->unseen + 1);
-		return true;
-	}
-	WRITE_ONCE(t->unseen, 0);
-	return false;
-}
-
 /* How many bytes of a packet are copied by us. */
-static u32 iou_tx_linear(u32 len, const struct iou_tx_to *to, bool copies)
+static u32 iou_tx_linear(const struct iou_txq *t, u32 len,
+			 const struct iou_tx_to *to)
 {
-	if (len <= IOU_TX_LINEAR)
+	if (len <= IOU_TX_SHORT)
 		return len;
-	if ((copies || !(to->dev->features & NETIF_F_SG)) &&
+	if ((READ_ONCE(t->copies) >= IOU_TX_COPIES ||
+	     !(to->dev->features & NETIF_F_SG)) &&
 	    iou_tx_head_size(to, len) <= PAGE_SIZE)
 		return len;
 	return IOU_TX_LINEAR;
@@ -224,17 +219,24 @@ static noinline bool iou_tx_look(struct sk_buff *skb,
 	return validate_xmit_skb_list(skb, to->dev, &again) == skb;
 }
 
+/* A device that was busy has room again when one of ours comes back. */
+static bool iou_tx_is_marked(struct iou_txq *t)
+{
+	if (likely(++t->unmarked < IOU_TX_MARK))
+		return false;
+	t->unmarked = 0;
+	return true;
+}
+
 static int iou_tx_build(struct iou_tx *tx, const struct iou_tx_to *to)
 {
 	const struct iou_region *r = tx->q->att.region;
 	struct sk_buff *skb;
-	bool copies;
 	u32 linear;
 
 	if (iou_tx_check_len(tx, to))
 		return tx->error;
-	copies = iou_tx_copies(&tx->q->tx);
-	linear = iou_tx_linear(tx->len, to, copies);
+	linear = iou_tx_linear(&tx->q->tx, tx->len, to);
 	skb = iou_tx_alloc(&tx->q->tx, to, linear);
 	if (unlikely(!skb))
 		return -ENOMEM;
@@ -255,7 +257,7 @@ static int iou_tx_build(struct iou_tx *tx, const struct iou_tx_to *to)
 
 	tx->copied = tx->len == linear;
 	/* Who copies is done with the bytes at once: there is nothing to wait for. */
-	tx->watched = !tx->copied;
+	tx->watched = !tx->copied || iou_tx_is_marked(&tx->q->tx);
 	if (tx->watched) {
 		refcount_inc(&tx->ubuf.refcnt);
 		skb_zcopy_init(skb, &tx->ubuf);
