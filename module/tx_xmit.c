@@ -93,6 +93,22 @@ static int iou_tx_check_len(struct iou_tx *tx, const struct iou_tx_to *to)
 	return 0;
 }
 
+/*
+ * Bytes from @addr on, @len at most, that one reference keeps: the page's, or the huge
+ * page's.
+ */
+static u32 iou_tx_piece(const struct iou_mem *mem, u64 addr, u32 len)
+{
+	struct page *const *pages = &mem->pages[addr >> PAGE_SHIFT];
+	u32 part = PAGE_SIZE - offset_in_page(addr), i;
+
+	for (i = 1; part < len; part += PAGE_SIZE, i++)
+		if (pages[i] != pages[0] + i ||
+		    compound_head(pages[i]) != compound_head(pages[0]))
+			break;
+	return min(part, len);
+}
+
 static int iou_tx_add_frags(struct sk_buff *skb, const struct iou_mem *mem,
 			    u64 addr, u32 len)
 {
@@ -104,7 +120,7 @@ static int iou_tx_add_frags(struct sk_buff *skb, const struct iou_mem *mem,
 
 		if (i == MAX_SKB_FRAGS)
 			return -EMSGSIZE;
-		part = min_t(u32, len, PAGE_SIZE - offset_in_page(addr));
+		part = iou_tx_piece(mem, addr, len);
 		get_page(page);
 		skb_add_rx_frag(skb, i++, page, offset_in_page(addr), part,
 				part);
