@@ -231,7 +231,12 @@ static struct got read_all(size_t len, size_t step)
 		for (;;) {
 			size_t at = from - (to - n);
 
-			what = capture_next(&c, p + at, n - at, &used, &k);
+			/* both ways have to say the same */
+			what = CAPTURE_PACKET;
+			if (step % 2 == 0 ||
+			    !capture_next_plain(&c, p + at, n - at, &used, &k))
+				what = capture_next(&c, p + at, n - at, &used,
+						    &k);
 			if (used > n - at) {
 				g.outside = true;
 				break;

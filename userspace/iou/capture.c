@@ -15,7 +15,6 @@
 #define PCAP_MAGIC_USEC 0xa1b2c3d4u
 #define PCAP_MAGIC_NSEC 0xa1b23c4du
 #define PCAP_HEADER 24u
-#define PCAP_RECORD 16u
 
 /* pcapng block types */
 #define NG_SECTION 0x0a0d0d0au
@@ -152,6 +151,8 @@ static enum capture_what pcap_header(struct capture *c, const unsigned char *p,
 	/* how long the checksum is, in units of 16 bits, where bit 26 says so */
 	if (link & 1u << 26)
 		i->fcs = (uint8_t)(link >> 28 << 1);
+	if (!c->swapped)
+		c->tick = (uint32_t)(NSEC / i->units);
 	*used += PCAP_HEADER;
 	return check_link(c, i);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* capture_next() never asks to be shown more than this at once. */
 #define CAPTURE_WINDOW (128u << 10)
@@ -45,6 +46,7 @@ struct capture {
 	uint64_t skip; /* bytes in front of the next block */
 	uint64_t at; /* bytes behind us */
 	uint64_t time; /* of the last packet that had one */
+	uint32_t tick; /* ns of a unit, of pcap in our own byte order; else 0 */
 	struct capture_interface *ifs;
 	unsigned int nr_ifs;
 	unsigned int room_ifs;
@@ -62,6 +64,33 @@ void capture_exit(struct capture *c);
 enum capture_what capture_next(struct capture *c, const unsigned char *p,
 			       size_t len, size_t *used,
 			       struct capture_packet *out);
+
+#define PCAP_RECORD 16u
+
+/*
+ * The same, of a packet that is as most are: of pcap, and all of it is there. False:
+ * it is not, and nothing happened.
+ */
+static inline bool capture_next_plain(struct capture *c, const unsigned char *p,
+				      size_t len, size_t *used,
+				      struct capture_packet *out)
+{
+	uint32_t head[PCAP_RECORD / 4];
+
+	if (!c->tick || c->skip || len < PCAP_RECORD)
+		return false;
+	memcpy(head, p, sizeof(head));
+	if (head[2] > CAPTURE_WINDOW - PCAP_RECORD ||
+	    head[2] > len - PCAP_RECORD)
+		return false;
+	out->data = p + PCAP_RECORD;
+	out->caplen = head[2];
+	out->len = head[3];
+	out->time = head[0] * 1000000000ull + (uint64_t)head[1] * c->tick;
+	*used = PCAP_RECORD + head[2];
+	c->at += *used;
+	return true;
+}
 
 /*
  * Nothing follows the @rest bytes that were not used: is that an end, or a capture

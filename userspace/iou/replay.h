@@ -121,8 +121,25 @@ void source_was_read(struct source *s, unsigned int n,
 		     const struct io_unified_cqe *cqe);
 
 /* @code is set with SOURCE_BAD. */
-enum source_what source_next(struct source *s, struct capture_packet *out,
-			     struct chunk **from, int *code);
+enum source_what source_search(struct source *s, struct capture_packet *out,
+			       struct chunk **from, int *code);
+
+/* The same. Most packets are where the one before ends. */
+static inline enum source_what source_next(struct source *s,
+					   struct capture_packet *out,
+					   struct chunk **from, int *code)
+{
+	size_t used;
+
+	if (!s->current ||
+	    !capture_next_plain(&s->capture, s->p, s->left, &used, out))
+		return source_search(s, out, from, code);
+	s->p += used;
+	s->left -= used;
+	*from = s->current;
+	return SOURCE_PACKET;
+}
+
 /* Chunks whose packets are done are free again. */
 void source_free(struct source *s);
 

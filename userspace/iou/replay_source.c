@@ -377,8 +377,8 @@ static enum source_what next_chunk(struct source *s, int *code)
 	return SOURCE_PACKET;
 }
 
-enum source_what source_next(struct source *s, struct capture_packet *out,
-			     struct chunk **from, int *code)
+enum source_what source_search(struct source *s, struct capture_packet *out,
+			       struct chunk **from, int *code)
 {
 	enum source_what what = SOURCE_PACKET;
 	enum capture_what found;
