@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ops on sockets whose process, ring, region, attachment or peer goes, while sends
- * are in flight, begun, and waiting, and receives wait. IOU_ROUNDS sets how often.
+ * Ops on sockets whose process, ring, region, attachment, peer or interface goes, while
+ * sends are in flight, begun, and waiting, and receives wait. IOU_ROUNDS sets how often.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 
 #include "lib/disk.h"
 #include "lib/leak.h"
+#include "lib/net.h"
 #include "lib/sock.h"
 #include "lib/sq.h"
 
@@ -22,15 +23,20 @@ static struct t_conn c;
 static int sock, storage;
 
 /* A peer that does not read: a window and a send buffer, and then nothing. */
-static void connect_stuck(void)
+static void connect_stuck_over(enum t_where where)
 {
 	int small = 32 << 10;
 
-	t_connect(&c, AF_INET, SOCK_STREAM, T_LO);
+	t_connect(&c, AF_INET, SOCK_STREAM, where);
 	REQUIRE(!setsockopt(c.end, SOL_SOCKET, SO_SNDBUF, &small,
 			    sizeof(small)));
 	REQUIRE(!setsockopt(c.peer, SOL_SOCKET, SO_RCVBUF, &small,
 			    sizeof(small)));
+}
+
+static void connect_stuck(void)
+{
+	connect_stuck_over(T_LO);
 }
 
 static void open_region(int round)
@@ -247,6 +253,62 @@ static void reset(void)
 	t_leak_rounds(resets, 12, t_rounds());
 }
 
+/* ------------------------------------------------------------- interface */
+
+/* TCP goes on trying, and so do the ops, until they are told not to. */
+static void without_interface(int round)
+{
+	const struct linger now = { .l_onoff = 1 };
+	u64 from = t_now_ms();
+
+	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_SOCKET, sock), 0);
+	CHECK(t_now_ms() - from < 3000, "round %d: it took %llu ms", round,
+	      (unsigned long long)(t_now_ms() - from));
+	all_end(round, 3000);
+	t_region_close(&r);
+	/* The peer is not told: nobody is to keep what it has not got. */
+	REQUIRE(!setsockopt(c.end, SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
+	close_conn();
+	t_refcount_wait(0);
+}
+
+static void begin_over_veth(int round)
+{
+	connect_stuck_over(T_NS);
+	open_region(round);
+	start(round);
+	usleep(round % 7 * 500);
+}
+
+static void link_goes(int round)
+{
+	begin_over_veth(round);
+	t_link_up(T_NS_VETH, false);
+	without_interface(round);
+	t_link_up(T_NS_VETH, true);
+}
+
+static void interface_goes(int round)
+{
+	begin_over_veth(round);
+	REQUIRE(t_link_del(T_NS_VETH));
+	without_interface(round);
+	t_ns_del();
+}
+
+/* Each takes its time: all of them where many are wanted. */
+static void interface(void)
+{
+	void (*const *one)(int round) = t_arg;
+	int rounds = t_rounds() < 200 ? 1 : t_rounds(), i;
+
+	for (i = 0; i < rounds; i++)
+		(*one)(i);
+	t_ns_del();
+}
+
+static void (*const over_veth[])(int round) = { link_goes, interface_goes };
+
 /* One of two rings of a region goes, the other one is served. */
 static void ring_goes(void)
 {
@@ -341,6 +403,8 @@ static const struct t_case cases[] = {
 	{ "detach", detach, 300 },
 	{ "unregister", unregister, 300 },
 	{ "the peer resets", reset, 300 },
+	{ "the link goes down", interface, 600, &over_veth[0] },
+	{ "the interface is deleted", interface, 1200, &over_veth[1] },
 	{ "a ring of two", ring_goes },
 	{ "the application does as it likes", fights, 120 },
 };
