@@ -109,13 +109,20 @@ static bool iou_tx_is_back(struct iou_tx *tx)
 	return false;
 }
 
-/* They do not fly any more. */
+/* They do not fly any more. Mostly they are the first of those that do. */
 static void iou_tx_land(struct iou_txq *t, struct iou_tx **txs, u32 n)
 {
+	struct list_head *next;
+	LIST_HEAD(first);
 	u32 i;
 
 	spin_lock_bh(&t->lock);
-	for (i = 0; i < n; i++)
+	next = t->flight.next;
+	for (i = 0; i < n && &txs[i]->node == next; i++)
+		next = next->next;
+	if (i)
+		list_cut_before(&first, &t->flight, next);
+	for (; i < n; i++)
 		list_del_init(&txs[i]->node);
 	if (unlikely(t->busy && !t->closed))
 		mod_delayed_work(iou_net_wq, &t->work, 0);
