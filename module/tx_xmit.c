@@ -13,6 +13,7 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
+#include <linux/module.h>
 #include <linux/netdevice.h>
 #include <net/mpls.h>
 
@@ -24,10 +25,13 @@
 #define IOU_TX_LINEAR 64u
 
 /*
- * One that is not longer is copied: that costs less than a second piece to map for
- * DMA, with a descriptor, references, and the word that they are gone.
+ * To copy a short one costs less than a second piece to map for DMA, with a descriptor,
+ * references, and the word that they are gone.
  */
-#define IOU_TX_SHORT 512u
+static uint tx_copy = 512;
+module_param(tx_copy, uint, 0644);
+MODULE_PARM_DESC(tx_copy,
+		 "Packets of up to so many bytes are copied to be sent (512)");
 
 /* Of those that we copied one in so many tells when it is back, and if it was copied. */
 #define IOU_TX_MARK 32u
@@ -138,9 +142,10 @@ static u32 iou_tx_head_size(const struct iou_tx_to *to, u32 linear)
 static u32 iou_tx_linear(const struct iou_txq *t, u32 len,
 			 const struct iou_tx_to *to)
 {
-	if (len <= IOU_TX_SHORT)
+	if (len <= IOU_TX_LINEAR)
 		return len;
-	if ((READ_ONCE(t->copies) >= IOU_TX_COPIES ||
+	if ((len <= READ_ONCE(tx_copy) ||
+	     READ_ONCE(t->copies) >= IOU_TX_COPIES ||
 	     !(to->dev->features & NETIF_F_SG)) &&
 	    iou_tx_head_size(to, len) <= PAGE_SIZE)
 		return len;

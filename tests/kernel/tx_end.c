@@ -166,6 +166,35 @@ static void down(void)
 	tear_down();
 }
 
+/* What was copied is done at once, whatever becomes of it. */
+static void copied(void)
+{
+	struct io_unified_desc d;
+	struct t_res res;
+	u64 from;
+	int refer;
+
+	set_up(1000);
+	for (refer = 0; refer < 2; refer++) {
+		t_write_file("/sys/module/io_unified/parameters/tx_copy",
+			     refer ? "0" : "512");
+		d = tx_desc(0);
+		d.len = 300;
+		t_packet(t_ptr(&r, d.addr), d.len, 0);
+		from = t_now_ms();
+		res = t_op(&r, &d);
+		CHECK_EQ(res.res, d.len, "reason %u", res.reason);
+		/* The other end of the veth wants a copy, too. */
+		CHECK(res.flags & IO_UNIFIED_CQE_COPIED);
+		CHECK(refer ? t_now_ms() - from > 800 : t_now_ms() - from < 800,
+		      "%d: it took %llu ms", refer,
+		      (unsigned long long)(t_now_ms() - from));
+	}
+	t_write_file("/sys/module/io_unified/parameters/tx_copy", "512");
+	t_region_close(&r);
+	tear_down();
+}
+
 static void carrier(void)
 {
 	set_up(1);
@@ -451,6 +480,7 @@ static void (*const rounds[])(int round) = {
 
 static const struct t_case cases[] = {
 	{ "link down", down },
+	{ "a short one is copied", copied },
 	{ "no carrier", carrier },
 	{ "interface deleted", deleted },
 	{ "interface and what it stands on deleted", all_deleted },

@@ -173,9 +173,11 @@ struct io_unified_ctrl {
  * taps, as AF_XDP does. A packet has at least 14 bytes (-EINVAL) and at most
  * those of the MTU, the header and a VLAN tag (-EMSGSIZE). Packets of one
  * submitter leave in its order. The op is done when nothing refers to its bytes
- * any more, and not before. Packets of up to 512 bytes are copied, which is cheaper;
- * of longer ones the first 64 bytes are, and the rest where the interface or who taps
- * it wants a copy of its own (IO_UNIFIED_CQE_COPIED). Nothing is where the attachment receives without copies
+ * any more, and not before: one may be done before the one in front of it. Packets of
+ * up to 512 bytes (the module's parameter tx_copy) are copied, which is cheaper; of
+ * longer ones the first 64 bytes are, and the rest where the interface or who taps it
+ * wants a copy of its own (IO_UNIFIED_CQE_COPIED). Nothing is where the attachment
+ * receives without copies
  * (IO_UNIFIED_PATH_XSK_ZC): the interface reads a packet from the frame that it lies
  * in; one that lies in more than one frame goes as described. An op ends with
  * -ENETDOWN or -ENODEV when the interface goes, with -ENOBUFS when it dropped the
