@@ -88,7 +88,7 @@ int iou_bio_submit(struct iou_io *io, bool nowait)
 	}
 	if (unlikely(io->poll) && io->nr_bvec && st->pollable)
 		opf |= REQ_POLLED;
-	if (likely(iou_bio_alone(io)))
+	if (likely(iou_bio_alone(io, st)))
 		opf |= REQ_NOMERGE;
 
 	io->reuse = false;

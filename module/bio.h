@@ -11,23 +11,24 @@ void iou_bio_end(struct bio *bio);
  * Is there nothing to merge it with? Without a scheduler a bio is merged with the
  * last one that was submitted, or not at all, and that one ended elsewhere.
  */
-static inline bool iou_bio_alone(const struct iou_io *io)
+static inline bool iou_bio_alone(const struct iou_io *io,
+				 const struct iou_storage *st)
 {
-	const struct iou_storage *st = io->st;
-
 	return io->alone && st->mq && !READ_ONCE(st->queue->elevator);
 }
 
-/* As iou_bio_submit(), of a read or write within a page. */
-static __always_inline int iou_bio_submit_page(struct iou_io *io, bool nowait)
+/* As iou_bio_submit(), of a read or write within a page, which @io has as well. */
+static __always_inline int iou_bio_submit_page(struct iou_io *io,
+					       const struct iou_storage *st,
+					       u64 pos, u32 len, u32 flags,
+					       bool nowait)
 {
-	const struct iou_storage *st = io->st;
 	struct bio *bio = &io->bio;
 	blk_opf_t opf = REQ_OP_READ;
 
-	if (io->flags & IO_UNIFIED_F_WRITE) {
+	if (flags & IO_UNIFIED_F_WRITE) {
 		opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
-		if (io->flags & IO_UNIFIED_F_FUA)
+		if (flags & IO_UNIFIED_F_FUA)
 			opf |= REQ_FUA;
 	}
 	if (nowait) {
@@ -37,7 +38,7 @@ static __always_inline int iou_bio_submit_page(struct iou_io *io, bool nowait)
 	}
 	if (unlikely(io->poll) && st->pollable)
 		opf |= REQ_POLLED;
-	if (likely(iou_bio_alone(io)))
+	if (likely(iou_bio_alone(io, st)))
 		opf |= REQ_NOMERGE;
 
 	io->reuse = false;
@@ -45,8 +46,8 @@ static __always_inline int iou_bio_submit_page(struct iou_io *io, bool nowait)
 	bio->bi_end_io = iou_bio_end;
 	bio_set_flag(bio, BIO_CLONED);
 	bio->bi_vcnt = 1;
-	bio->bi_iter.bi_size = io->len;
-	bio->bi_iter.bi_sector = (st->start + io->pos) >> SECTOR_SHIFT;
+	bio->bi_iter.bi_size = len;
+	bio->bi_iter.bi_sector = (st->start + pos) >> SECTOR_SHIFT;
 	submit_bio(bio);
 	return 0;
 }

@@ -19,16 +19,6 @@
 #include "main.h"
 #include "nvme.h"
 
-struct iou_nvme_request {
-	struct nvme_command *cmd;
-	union nvme_result result;
-	u8 genctr;
-	u8 retries;
-	u8 flags;
-	u16 status;
-};
-
-#define IOU_NVME_REQ_CANCELLED BIT(0)
 #define IOU_NVME_STATUS_MASK 0x7ff /* status code type and code */
 #define IOU_NVME_LBA_RANGE 0x80
 
@@ -98,9 +88,8 @@ static noinline void iou_nvme_part_done(struct iou_io *io)
 	io->done(io);
 }
 
-static noinline void iou_nvme_failed(struct iou_io *io,
-				     const struct iou_nvme_request *req,
-				     blk_status_t status)
+void iou_nvme_failed(struct iou_io *io, const struct iou_nvme_request *req,
+		     blk_status_t status)
 {
 	int error = blk_status_to_errno(status);
 
@@ -117,14 +106,11 @@ static noinline void iou_nvme_failed(struct iou_io *io,
 		io->error = error;
 }
 
-enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
+static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
 {
-	struct iou_nvme_request *req = iou_nvme_req(rq);
 	struct iou_io *io = rq->end_io_data;
 
-	if (unlikely(status || req->status ||
-		     (req->flags & IOU_NVME_REQ_CANCELLED)))
-		iou_nvme_failed(io, req, status);
+	iou_nvme_result(io, rq, status);
 	/* One that was not split has nobody to wait for. */
 	if (unlikely(io->more))
 		iou_nvme_part_done(io);
@@ -150,8 +136,9 @@ static noinline int iou_nvme_start_part(struct iou_io *io, struct bio *bio,
 	if (IS_ERR(rq))
 		return PTR_ERR(rq);
 
-	nvme_init_request(rq, iou_nvme_command(io, iou_nvme_opcode(io), off,
-					       len, len));
+	iou_nvme_command(&io->cmd, st, iou_nvme_opcode(io), io->pos + off, len,
+			 io->flags, len);
+	nvme_init_request(rq, &io->cmd);
 	if (data) {
 		io->reuse = false;
 		bio_init(bio, NULL, NULL, 0, opf);
@@ -192,10 +179,11 @@ int iou_nvme_submit(struct iou_io *io, bool nowait)
 	u32 part, parts, i, off;
 	int ret;
 
+	io->more = NULL;
 	if (likely(iou_io_in_page(io) &&
 		   iou_io_op_of(io->flags) <= IOU_IO_WRITE))
-		return iou_nvme_submit_page(io, nowait);
-	io->more = NULL;
+		return iou_nvme_submit_page(io, io->st, io->pos, io->len,
+					    io->flags, iou_nvme_end_io, nowait);
 	if (io->len <= PAGE_SIZE)
 		return iou_nvme_start_part(io, &io->bio, 0, io->len, nowait);
 	part = iou_nvme_part_len(io);

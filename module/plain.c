@@ -16,17 +16,18 @@
 #include "trace.h"
 #include "uring.h"
 
-static inline void iou_plain_count(const struct iou_io *io)
+static inline void iou_plain_count(const struct iou_op *op)
 {
-	iou_count(io->st->att.stats,
-		  io->flags & IO_UNIFIED_F_READ ? IO_UNIFIED_STAT_READ_BYTES :
-						  IO_UNIFIED_STAT_WRITTEN_BYTES,
-		  io->len);
+	iou_count(op->io.st->att.stats,
+		  op->d.flags & IO_UNIFIED_F_READ ?
+			  IO_UNIFIED_STAT_READ_BYTES :
+			  IO_UNIFIED_STAT_WRITTEN_BYTES,
+		  op->io.len);
 }
 
 /* -------------------------------------------------------------- of a command */
 
-void iou_plain_cmd_done(struct iou_io *io)
+static __always_inline void iou_plain_cmd_over(struct iou_io *io)
 {
 	struct iou_op *op = container_of(io, struct iou_op, io);
 	struct io_uring_cmd *cmd = op->cmd;
@@ -39,13 +40,25 @@ void iou_plain_cmd_done(struct iou_io *io)
 	}
 	trace_io_unified_complete(op->r, &op->d, io->len,
 				  IO_UNIFIED_REASON_NONE, 0);
-	iou_plain_count(io);
+	iou_plain_count(op);
 	/* There is nothing to say in res2, which is 0. */
 	iou_pdu(cmd)->res = io->len;
 	/* The pool is the region's, which waits for the attachment. */
 	iou_pool_put(op);
 	iou_att_put(&st->att);
 	iou_uring_complete(cmd);
+}
+
+void iou_plain_cmd_done(struct iou_io *io)
+{
+	iou_plain_cmd_over(io);
+}
+
+enum rq_end_io_ret iou_plain_cmd_end_io(IOU_RQ_END_IO_ARGS)
+{
+	iou_nvme_result(rq->end_io_data, rq, status);
+	iou_plain_cmd_over(rq->end_io_data);
+	return RQ_END_IO_FREE;
 }
 
 /* ---------------------------------------------------------------- of an SQ */
@@ -120,7 +133,7 @@ static inline void iou_plain_fill(struct io_unified_cqe *cqe,
 	cqe->cookie = op->d.cookie;
 }
 
-static void iou_plain_done(struct iou_io *io)
+static __always_inline void iou_plain_over(struct iou_io *io)
 {
 	struct iou_op *op = container_of(io, struct iou_op, io);
 	struct io_uring_cmd *cmd = op->cmd;
@@ -135,7 +148,7 @@ static void iou_plain_done(struct iou_io *io)
 	}
 	trace_io_unified_complete(op->r, &op->d, io->len,
 				  IO_UNIFIED_REASON_NONE, 0);
-	iou_plain_count(io);
+	iou_plain_count(op);
 	iou_plain_fill(iou_cq_begin(p, &flags), op);
 	iou_cq_publish(p);
 	/* Under the lock: when the last has let go, the pair may be gone. */
@@ -148,6 +161,18 @@ static void iou_plain_done(struct iou_io *io)
 		iou_att_put(&st->att);
 	if (cmd)
 		iou_uring_burst_put(cmd);
+}
+
+static void iou_plain_done(struct iou_io *io)
+{
+	iou_plain_over(io);
+}
+
+static enum rq_end_io_ret iou_plain_end_io(IOU_RQ_END_IO_ARGS)
+{
+	iou_nvme_result(rq->end_io_data, rq, status);
+	iou_plain_over(rq->end_io_data);
+	return RQ_END_IO_FREE;
 }
 
 /* The attachment of the first of them, with a reference, or NULL. */
@@ -187,7 +212,6 @@ u32 iou_plain_take(struct iou_pair *p, u32 nr, const struct iou_ring_take *take)
 	struct iou_region *r = p->region;
 	struct iou_storage *st = NULL;
 	u32 cons, taken;
-	bool page;
 	int ret;
 
 	for (cons = first; cons != end; cons++) {
@@ -212,10 +236,12 @@ u32 iou_plain_take(struct iou_pair *p, u32 nr, const struct iou_ring_take *take)
 			break;
 		p->pool.ready = op->free.next;
 		op->pair = p;
-		page = iou_plain_prepare(op, &p->pool, r, st, take->cmd,
-					 take->poll, iou_plain_done);
+		op->r = r;
+		op->cmd = take->cmd;
 		trace_io_unified_submit(r, &op->d);
-		ret = iou_plain_submit(&op->io, page, take->nowait);
+		ret = iou_plain_start(op, st, &p->pool.next, take->poll,
+				      take->nowait, iou_plain_end_io,
+				      iou_plain_done);
 		if (unlikely(ret))
 			iou_plain_refused(op, ret, take->nowait);
 	}

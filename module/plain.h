@@ -3,9 +3,10 @@
  * Plain reads and writes: the short way
  *
  * Most ops read or write one attachment and do nothing else. Such an op is checked
- * and started in one go, and uses of struct iou_op no more than @io, @pool, @free,
- * @r, @d, @cmd and @pair; the rest is not even initialized. When anything goes
- * wrong with it, it becomes an op like any other: iou_op_of_plain().
+ * and started in one go, and uses of struct iou_op no more than @io, of which each
+ * path has what it needs, @pool, @free, @r, @d, @cmd and @pair; the rest is not even
+ * initialized. When anything goes wrong with it, it becomes an op like any other:
+ * iou_op_of_plain().
  */
 #ifndef IOU_PLAIN_H
 #define IOU_PLAIN_H
@@ -73,48 +74,44 @@ static __always_inline bool iou_plain_fits(const struct iou_region *r,
 }
 
 /*
- * Ready for iou_plain_submit(). op->d is there and fits. True: its memory is within a
- * page. What was looked at to see whether it fits is at hand only until something is
- * written.
+ * Start it, as iou_storage_submit() does: op->d is there and fits, @r, @cmd and @pair
+ * are set. @next: where the one before it ended. It ends with @end_io or with @done.
+ * What was looked at to see whether it fits is at hand only until something is
+ * written or called: so it is passed on.
  */
-static __always_inline bool
-iou_plain_prepare(struct iou_op *op, struct iou_pool *pool,
-		  struct iou_region *r, struct iou_storage *st,
-		  struct io_uring_cmd *cmd, bool poll,
-		  void (*done)(struct iou_io *io))
+static __always_inline int iou_plain_start(struct iou_op *op,
+					   struct iou_storage *st, u64 *next,
+					   bool poll, bool nowait,
+					   rq_end_io_fn *end_io,
+					   void (*done)(struct iou_io *io))
 {
 	const u64 addr = op->d.addr, pos = op->d.dev_offset;
-	const u32 len = op->d.len, flags = op->d.flags;
+	const u32 len = op->d.len, flags = op->d.flags, path = st->path;
+	const struct iou_mem *mem = &op->r->mem;
+	const bool page = iou_in_page(addr, len);
 	struct iou_io *io = &op->io;
 
-	op->r = r;
-	op->cmd = cmd;
-	io->done = done;
 	io->st = st;
+	io->poll = poll;
+	io->failure = 0;
+	if (likely(path == IO_UNIFIED_PATH_PASSTHROUGH && page)) {
+		iou_io_set_page(io, mem, addr, len);
+		return iou_nvme_submit_page(io, st, pos, len, flags, end_io,
+					    nowait);
+	}
+	io->done = done;
 	io->pos = pos;
 	io->flags = flags;
-	io->poll = poll;
-	io->alone = pos != READ_ONCE(pool->next);
-	WRITE_ONCE(pool->next, pos + len);
-	return iou_io_set_mem(io, &r->mem, addr, len);
-}
-
-/* As iou_storage_submit(). @page: its memory is within a page. */
-static __always_inline int iou_plain_submit(struct iou_io *io, bool page,
-					    bool nowait)
-{
-	const u32 path = io->st->path;
-
-	if (likely(page && path != IO_UNIFIED_PATH_FILE)) {
-		io->failure = 0;
-		return path == IO_UNIFIED_PATH_PASSTHROUGH ?
-			       iou_nvme_submit_page(io, nowait) :
-			       iou_bio_submit_page(io, nowait);
-	}
+	io->alone = pos != READ_ONCE(*next);
+	WRITE_ONCE(*next, pos + len);
+	iou_io_set_mem(io, mem, addr, len);
+	if (likely(path == IO_UNIFIED_PATH_BIO && page))
+		return iou_bio_submit_page(io, st, pos, len, flags, nowait);
 	return iou_storage_submit(io, nowait);
 }
 
 /* The end of a plain op that is a command of its own and has a reference on @st. */
+rq_end_io_fn iou_plain_cmd_end_io;
 void iou_plain_cmd_done(struct iou_io *io);
 
 /* Ops that came back are at hand again, for who takes from the SQ. */

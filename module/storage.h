@@ -230,6 +230,21 @@ static inline void iou_io_set_chunks(struct iou_io *io,
 	io->skip = addr & ((1UL << mem->chunk_shift) - 1);
 }
 
+static inline bool iou_in_page(u64 addr, u32 len)
+{
+	return offset_in_page(addr) + len <= PAGE_SIZE;
+}
+
+/* The memory of who takes no more than a page, and that from @one */
+static inline void iou_io_set_page(struct iou_io *io, const struct iou_mem *mem,
+				   u64 addr, u32 len)
+{
+	io->len = len;
+	io->one.bv_page = mem->pages[addr >> PAGE_SHIFT];
+	io->one.bv_len = len;
+	io->one.bv_offset = offset_in_page(addr);
+}
+
 /*
  * Point an io at @len bytes of the region from @addr, which were checked. True: they
  * are within a page.
@@ -237,16 +252,11 @@ static inline void iou_io_set_chunks(struct iou_io *io,
 static inline bool iou_io_set_mem(struct iou_io *io, const struct iou_mem *mem,
 				  u64 addr, u32 len)
 {
-	u32 off = offset_in_page(addr);
-
-	io->len = len;
-	io->one.bv_page = mem->pages[addr >> PAGE_SHIFT];
-	io->one.bv_len = len;
-	io->one.bv_offset = off;
+	iou_io_set_page(io, mem, addr, len);
 	io->bvec = &io->one;
 	io->nr_bvec = 1;
 	io->skip = 0;
-	if (likely(off + len <= PAGE_SIZE))
+	if (likely(iou_in_page(addr, len)))
 		return true;
 	iou_io_set_chunks(io, mem, addr, len);
 	return false;

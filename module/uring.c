@@ -308,8 +308,10 @@ static noinline int iou_uring_any(struct io_uring_cmd *cmd,
  * on its attachment and by that on the region. NULL: it is something else, or
  * something is wrong with it. In an RCU read-side section.
  */
-static __always_inline struct iou_op *
-iou_uring_plain(struct io_uring_cmd *cmd, unsigned int issue_flags, bool *page)
+static __always_inline struct iou_op *iou_uring_plain(struct io_uring_cmd *cmd,
+						      unsigned int issue_flags,
+						      struct iou_link **of,
+						      struct iou_storage **st)
 {
 	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
 	struct iou_file *f = cmd->file->private_data;
@@ -337,13 +339,10 @@ iou_uring_plain(struct io_uring_cmd *cmd, unsigned int issue_flags, bool *page)
 		goto put_op;
 	if (unlikely(!iou_plain_fits(r, iou_att_storage(att), &op->d, 0)))
 		goto put_att;
-	*page = iou_plain_prepare(op, &link->pool, r, iou_att_storage(att), cmd,
-				  false, iou_plain_cmd_done);
-	iou_uring_init(cmd, link->index, issue_flags);
-	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {
-		op->io.poll = true;
-		iou_pdu(cmd)->polled = BIT_ULL(index);
-	}
+	op->r = r;
+	op->cmd = cmd;
+	*of = link;
+	*st = iou_att_storage(att);
 	return op;
 
 put_att:
@@ -368,8 +367,10 @@ int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	const struct io_unified_cmd *bytes = iou_uring_cmd_bytes(cmd);
 	const u32 what = IO_URING_F_SQE128 | IOU_URING_F_CANCEL;
+	const bool poll = issue_flags & IO_URING_F_IOPOLL;
+	struct iou_storage *st;
+	struct iou_link *link;
 	struct iou_op *op;
-	bool page;
 	int ret;
 
 	/* What to expect, no more: it may be another one when it is read. */
@@ -378,15 +379,19 @@ int iou_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	    READ_ONCE(bytes->desc.ops) != IO_UNIFIED_OP_NVME)
 		return iou_uring_any(cmd, issue_flags);
 	iou_rcu_lock();
-	op = iou_uring_plain(cmd, issue_flags, &page);
+	op = iou_uring_plain(cmd, issue_flags, &link, &st);
 	iou_rcu_unlock();
 	if (!op)
 		return iou_uring_any(cmd, issue_flags);
 
+	iou_uring_init(cmd, link->index, issue_flags);
+	if (unlikely(poll))
+		iou_pdu(cmd)->polled = BIT_ULL(st->att.index);
 	trace_io_unified_submit(op->r, &op->d);
 	iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, 1);
-	ret = iou_plain_submit(&op->io, page,
-			       issue_flags & IO_URING_F_NONBLOCK);
+	ret = iou_plain_start(op, st, &link->pool.next, poll,
+			      issue_flags & IO_URING_F_NONBLOCK,
+			      iou_plain_cmd_end_io, iou_plain_cmd_done);
 	if (unlikely(ret))
 		return iou_uring_plain_refuse(op, cmd, issue_flags, ret);
 	return -EIOCBQUEUED;

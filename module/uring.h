@@ -89,7 +89,8 @@ void iou_uring_burst_put_many(struct io_uring_cmd *cmd, u32 n);
 
 static inline void iou_uring_burst_put(struct io_uring_cmd *cmd)
 {
-	iou_uring_burst_put_many(cmd, 1);
+	if (unlikely(atomic_dec_and_test(&iou_pdu(cmd)->left)))
+		iou_uring_complete(cmd);
 }
 
 /* Post what the pdu has. In task work. */
