@@ -10,7 +10,6 @@
 #include <linux/filter.h>
 #include <linux/slab.h>
 #include <net/net_namespace.h>
-#include <net/xdp.h>
 
 #include "bpf.h"
 #include "compat/compat.h"
@@ -52,77 +51,88 @@ bool iou_bpf_runs(const struct xdp_buff *xdp)
 
 static u32 iou_bpf_prog_run(struct bpf_prog *prog, struct xdp_buff *xdp)
 {
-	struct bpf_net_context net_ctx_storage, *net_ctx;
+	struct bpf_net_context net_ctx_storage __uninitialized, *net_ctx;
 	const struct xdp_buff *outer;
 	u32 act;
 
+	/* It is an RCU read-side section as well, as for a driver's NAPI. */
 	local_bh_disable();
-	rcu_read_lock();
 	net_ctx = bpf_net_ctx_set(&net_ctx_storage);
 	outer = __this_cpu_read(iou_bpf_running);
 	__this_cpu_write(iou_bpf_running, xdp);
 	act = bpf_prog_run(prog, xdp);
 	__this_cpu_write(iou_bpf_running, outer);
 	bpf_net_ctx_clear(net_ctx);
-	rcu_read_unlock();
 	local_bh_enable();
 	return act;
 }
 
-int iou_bpf_run(struct iou_prog *p, struct iou_bpf_run *run, u16 *reason)
+/* What the program left. */
+static int iou_bpf_result(const struct iou_bpf_in *in, struct iou_bpf_out *out)
 {
-	struct net_device *dev = run->dev ?: init_net.loopback_dev;
-	u32 len = run->ctl.len;
-	struct xdp_rxq_info rxq = { .dev = dev, .queue_index = run->ctl.queue };
-	struct xdp_buff xdp;
+	struct io_unified_bpf_ctl *ctl = &out->ctl;
+
+	if (ctl->flags & ~in->allowed ||
+	    (ctl->flags && out->verdict != XDP_PASS)) {
+		out->reason = IO_UNIFIED_REASON_CTL_FLAGS;
+		return -EINVAL;
+	}
+	if (ctl->flags & IO_UNIFIED_CTL_AGAIN)
+		return 0;
+	/* Left as it was, all that head and tail leave is kept. */
+	if (ctl->len == in->len)
+		ctl->len = out->len;
+	if (ctl->len > out->len) {
+		out->reason = IO_UNIFIED_REASON_CTL_LEN;
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int iou_bpf_run(struct iou_prog *p, const struct iou_bpf_in *in,
+		struct iou_bpf_out *out)
+{
+	struct xdp_rxq_info own __uninitialized, *rxq = &p->rxq;
+	struct xdp_buff xdp __uninitialized;
 	u8 *start;
 	int ret;
 
+	if (in->dev) {
+		own = (struct xdp_rxq_info){ .dev = in->dev,
+					     .queue_index = in->queue };
+		rxq = &own;
+	}
 	/*
 	 * The kernel keeps struct xdp_frame in front of a packet and struct
 	 * skb_shared_info behind it, and bpf_xdp_adjust_head() and _tail() leave
 	 * them room. We have neither: only the arithmetic is made to fit.
 	 */
-	start = run->start - sizeof(struct xdp_frame);
+	start = in->start - sizeof(struct xdp_frame);
 	xdp_init_buff(&xdp,
-		      run->end - start +
+		      in->end - start +
 			      SKB_DATA_ALIGN(sizeof(struct skb_shared_info)),
-		      &rxq);
-	xdp_prepare_buff(&xdp, start, run->data - start, run->len, true);
-	xdp.data_meta = xdp.data - sizeof(run->ctl);
-	memcpy(xdp.data_meta, &run->ctl, sizeof(run->ctl));
+		      rxq);
+	xdp_prepare_buff(&xdp, start, in->data - start, in->len, true);
+	xdp.data_meta = xdp.data - sizeof(out->ctl);
+	xdp.txq = NULL;
 
 	iou_count(p->att.stats, IO_UNIFIED_STAT_BPF_RUNS, 1);
-	run->verdict = iou_bpf_prog_run(p->prog, &xdp);
-	ret = iou_bpf_verdict(run->verdict, run->sends, reason);
+	out->reason = IO_UNIFIED_REASON_NONE;
+	out->verdict = iou_bpf_prog_run(p->prog, &xdp);
+	ret = iou_bpf_verdict(out->verdict, in->sends, &out->reason);
 	if (ret)
 		return ret;
 
-	if (xdp.data - xdp.data_meta != sizeof(run->ctl)) {
-		*reason = IO_UNIFIED_REASON_CTL_META;
+	if (xdp.data - xdp.data_meta != sizeof(out->ctl)) {
+		out->reason = IO_UNIFIED_REASON_CTL_META;
 		return -EINVAL;
 	}
-	memcpy(&run->ctl, xdp.data_meta, sizeof(run->ctl));
+	memcpy(&out->ctl, xdp.data_meta, sizeof(out->ctl));
 	/* The copy is what counts from here on, and is not read again. */
 	barrier();
-	run->data = xdp.data;
-	run->len = xdp.data_end - xdp.data;
-
-	if (run->ctl.flags & ~run->allowed ||
-	    (run->ctl.flags && run->verdict != XDP_PASS)) {
-		*reason = IO_UNIFIED_REASON_CTL_FLAGS;
-		return -EINVAL;
-	}
-	if (run->ctl.flags & IO_UNIFIED_CTL_AGAIN)
-		return 0;
-	/* Left as it was, all that head and tail leave is kept. */
-	if (run->ctl.len == len)
-		run->ctl.len = run->len;
-	if (run->ctl.len > run->len) {
-		*reason = IO_UNIFIED_REASON_CTL_LEN;
-		return -EINVAL;
-	}
-	return 0;
+	out->data = xdp.data;
+	out->len = xdp.data_end - xdp.data;
+	return iou_bpf_result(in, out);
 }
 
 static void iou_bpf_release(struct iou_att *att)
@@ -214,6 +224,7 @@ struct iou_att *iou_bpf_attach(struct iou_region *r,
 	ret = iou_att_init(&p->att, r, &iou_bpf_ops, IO_UNIFIED_KIND_BPF);
 	if (ret)
 		goto err_put;
+	p->rxq.dev = init_net.loopback_dev;
 	return &p->att;
 
 err_put:

@@ -159,6 +159,22 @@ static inline bool iou_op_may_wait(const struct iou_op *op)
 	       (op->tq && iou_txq_waits(&op->tq->tx));
 }
 
+/* Does it send to @sock? */
+static inline bool iou_op_to_sock(const struct iou_op *op)
+{
+	return op->sock && op->d.flags & IO_UNIFIED_F_TX;
+}
+
+/* op_bpf.c: run the program over the op's bytes. 0: go on, with @again to a read. */
+int iou_op_bpf(struct iou_op *op);
+/*
+ * It said no, or something is wrong with what it said. Dropping is not an error: the
+ * completion's flag says it.
+ */
+void iou_op_bpf_stopped(struct iou_op *op, int error);
+/* It asks for another read, to where the last one went. Where it may sleep. */
+void iou_op_hop(struct iou_op *op);
+
 /* op_net.c: the network stages. iou_op_start_rx() is as iou_op_start(). */
 int iou_op_start_rx(struct iou_op *op);
 /* Before it waits for the network: all of op->waiter but what is done to it. */

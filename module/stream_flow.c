@@ -111,44 +111,49 @@ int iou_flow_bpf(struct iou_flow *f, struct iou_chunk *c, u16 *reason)
 {
 	const bool sends = f->d.flags & IO_UNIFIED_F_TX;
 	const u16 net = sends ? f->d.net_tx : f->d.net;
-	struct iou_bpf_run run = {
+	const struct iou_bpf_in in = {
 		.start = iou_ptr(f->r, c->mem - f->headroom),
 		.end = iou_ptr(f->r, c->mem + f->size),
 		.data = iou_ptr(f->r, c->addr),
 		.len = c->len,
 		.sends = sends,
-		.ctl = {
-			.dev_offset = c->pos,
-			.cookie = f->d.cookie,
-			.len = c->len,
-			.orig_len = c->len,
-			.storage = f->d.storage,
-			.net = net,
-			.state = { f->state[0], f->state[1] },
-		},
 	};
+	struct iou_bpf_out out __uninitialized;
 	int ret;
 
+	*iou_bpf_ctl(in.data) = (struct io_unified_bpf_ctl){
+		.dev_offset = c->pos,
+		.cookie = f->d.cookie,
+		.tstamp = 0,
+		.len = c->len,
+		.orig_len = c->len,
+		.flags = 0,
+		.ifindex = 0,
+		.queue = 0,
+		.storage = f->d.storage,
+		.net = net,
+		.state = { f->state[0], f->state[1] },
+	};
 	trace_io_unified_stage(f->r, &f->d, IO_UNIFIED_OP_BPF, c->addr, c->len);
-	*reason = IO_UNIFIED_REASON_NONE;
-	ret = iou_bpf_run(f->prog, &run, reason);
-	c->verdict = run.verdict;
+	ret = iou_bpf_run(f->prog, &in, &out);
+	*reason = out.reason;
+	c->verdict = out.verdict;
 	if (ret)
 		return ret;
 	/* A stream goes from one place to one place. */
-	if (run.ctl.dev_offset != c->pos) {
+	if (out.ctl.dev_offset != c->pos) {
 		*reason = IO_UNIFIED_REASON_CTL_RANGE;
 		return -EINVAL;
 	}
-	if (run.ctl.storage != f->d.storage || run.ctl.net != net) {
+	if (out.ctl.storage != f->d.storage || out.ctl.net != net) {
 		*reason = IO_UNIFIED_REASON_CTL_INDEX;
 		return -EINVAL;
 	}
-	c->addr = run.data - f->r->mem.kaddr;
-	c->len = run.ctl.len;
-	c->cookie = run.ctl.cookie;
-	f->state[0] = run.ctl.state[0];
-	f->state[1] = run.ctl.state[1];
+	c->addr = out.data - f->r->mem.kaddr;
+	c->len = out.ctl.len;
+	c->cookie = out.ctl.cookie;
+	f->state[0] = out.ctl.state[0];
+	f->state[1] = out.ctl.state[1];
 	return 0;
 }
 

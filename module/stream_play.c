@@ -183,42 +183,45 @@ static int iou_play_bpf(struct iou_flow *f, struct iou_chunk *c, u32 off,
 			struct iou_play_frame *frame)
 {
 	const u64 at = c->mem + off;
-	struct iou_bpf_run run = {
+	const struct iou_bpf_in in = {
 		.start = iou_ptr(f->r, at),
 		.end = iou_ptr(f->r, at + iou_frame_size(f->r)),
 		.data = iou_ptr(f->r, at + frame->off),
 		.len = frame->len,
 		.sends = true,
-		.ctl = {
-			.dev_offset = c->pos + off,
-			.cookie = frame->cookie,
-			.tstamp = frame->tstamp,
-			.len = frame->len,
-			.orig_len = frame->orig_len,
-			.storage = f->d.storage,
-			.net = f->d.net_tx,
-			.state = { f->state[0], f->state[1] },
-		},
 	};
-	u16 reason = IO_UNIFIED_REASON_NONE;
+	struct iou_bpf_out out __uninitialized;
 	int ret;
 
-	ret = iou_bpf_run(f->prog, &run, &reason);
-	c->verdict = run.verdict;
+	*iou_bpf_ctl(in.data) = (struct io_unified_bpf_ctl){
+		.dev_offset = c->pos + off,
+		.cookie = frame->cookie,
+		.tstamp = frame->tstamp,
+		.len = frame->len,
+		.orig_len = frame->orig_len,
+		.flags = 0,
+		.ifindex = 0,
+		.queue = 0,
+		.storage = f->d.storage,
+		.net = f->d.net_tx,
+		.state = { f->state[0], f->state[1] },
+	};
+	ret = iou_bpf_run(f->prog, &in, &out);
+	c->verdict = out.verdict;
 	if (ret == -ENODATA)
 		return ret;
-	if (!ret && run.ctl.net != f->d.net_tx) {
+	if (!ret && out.ctl.net != f->d.net_tx) {
 		ret = -EINVAL;
-		reason = IO_UNIFIED_REASON_CTL_INDEX;
+		out.reason = IO_UNIFIED_REASON_CTL_INDEX;
 	}
 	if (ret) {
-		iou_flow_stop(f, ret, reason);
+		iou_flow_stop(f, ret, out.reason);
 		return ret;
 	}
-	frame->off = run.data - (u8 *)iou_ptr(f->r, at);
-	frame->len = run.ctl.len;
-	f->state[0] = run.ctl.state[0];
-	f->state[1] = run.ctl.state[1];
+	frame->off = out.data - (u8 *)iou_ptr(f->r, at);
+	frame->len = out.ctl.len;
+	f->state[0] = out.ctl.state[0];
+	f->state[1] = out.ctl.state[1];
 	return 0;
 }
 

@@ -147,44 +147,48 @@ static struct iou_batch *iou_stream_batch(struct iou_stream *s,
 static int iou_stream_filter(struct iou_stream *s, struct iou_rx_pkt *pkt,
 			     struct iou_stream_dest *dest, u32 *keep)
 {
-	struct net_device *dev = READ_ONCE(s->nq->dev);
 	u64 frame_addr = iou_frame_addr(s->r, pkt->frame);
 	u64 preset = s->lanes[s->d.storage].next;
-	struct iou_bpf_run run = {
+	const struct iou_bpf_in in = {
 		.start = iou_ptr(s->r, frame_addr),
 		.end = iou_ptr(s->r, frame_addr + iou_frame_size(s->r)),
 		.data = iou_ptr(s->r, pkt->addr),
 		.len = pkt->len,
-		.dev = dev,
-		.ctl = {
-			.dev_offset = preset,
-			.cookie = s->d.cookie,
-			.tstamp = pkt->tstamp,
-			.len = pkt->len,
-			.orig_len = pkt->orig_len,
-			.ifindex = s->nq->ifindex,
-			.queue = s->nq->queue,
-			.storage = s->d.storage,
-			.net = s->d.net,
-		},
+		.queue = s->nq->queue,
+		.dev = READ_ONCE(s->nq->dev),
+		.allowed = 0,
+		.sends = false,
 	};
-	u16 reason = IO_UNIFIED_REASON_NONE;
+	struct iou_bpf_out out __uninitialized;
 	u32 block;
 
-	if (iou_bpf_run(s->prog, &run, &reason))
-		return reason == IO_UNIFIED_REASON_BPF_DROP ?
+	*iou_bpf_ctl(in.data) = (struct io_unified_bpf_ctl){
+		.dev_offset = preset,
+		.cookie = s->d.cookie,
+		.tstamp = pkt->tstamp,
+		.len = pkt->len,
+		.orig_len = pkt->orig_len,
+		.flags = 0,
+		.ifindex = s->nq->ifindex,
+		.queue = in.queue,
+		.storage = s->d.storage,
+		.net = s->d.net,
+		.state = { 0, 0 },
+	};
+	if (iou_bpf_run(s->prog, &in, &out))
+		return out.reason == IO_UNIFIED_REASON_BPF_DROP ?
 			       IO_UNIFIED_STAT_FILTERED :
 			       IO_UNIFIED_STAT_DROP_BPF;
 	/* Bytes that the program cut or added were never on the wire. */
-	if (run.len != pkt->len)
-		pkt->orig_len = run.len;
-	pkt->addr = run.data - s->r->mem.kaddr;
-	pkt->len = run.len;
-	*keep = min(*keep, run.ctl.len);
-	dest->cookie = run.ctl.cookie;
-	dest->append = run.ctl.dev_offset == preset;
-	dest->offset = run.ctl.dev_offset;
-	dest->lane = iou_stream_pick_lane(s, run.ctl.storage, &reason);
+	if (out.len != pkt->len)
+		pkt->orig_len = out.len;
+	pkt->addr = out.data - s->r->mem.kaddr;
+	pkt->len = out.len;
+	*keep = min(*keep, out.ctl.len);
+	dest->cookie = out.ctl.cookie;
+	dest->append = out.ctl.dev_offset == preset;
+	dest->offset = out.ctl.dev_offset;
+	dest->lane = iou_stream_pick_lane(s, out.ctl.storage, &out.reason);
 	if (!dest->lane)
 		return IO_UNIFIED_STAT_DROP_BPF;
 	if (dest->append)
