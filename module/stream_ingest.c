@@ -5,9 +5,10 @@
  *	receive -> [program] -> write -> (flush) -> free
  *
  * One chunk at a time is being filled. What the socket gives goes on being received
- * where it is told that there is something; when a chunk is full it is written as a
+ * where it is told that there is enough; when a chunk is full it is written as a
  * whole while the next one fills. A stream that is slow may have the blocks written
- * that there are, in parts: what is in the middle of a block waits for the rest.
+ * that there are, in parts, and is told of each segment then: what is in the middle of
+ * a block waits for the rest.
  *
  * Writes end in any order. What counts is what has arrived without a gap; a flush
  * makes durable what had by the time it began.
@@ -63,6 +64,13 @@ static void iou_ingest_arm(struct iou_flow *f)
 			   usecs_to_jiffies(f->p.flush_usec));
 }
 
+/* Under the lock: what the last receive brought */
+static void iou_ingest_got(struct iou_flow *f, struct iou_chunk *c)
+{
+	c->fill += f->rx.got;
+	f->received += f->rx.got;
+}
+
 /* Something was received, or nothing will be. */
 static void iou_ingest_received(struct iou_srx *rx)
 {
@@ -70,8 +78,7 @@ static void iou_ingest_received(struct iou_srx *rx)
 	struct iou_chunk *c = iou_flow_chunk(f, f->in);
 
 	spin_lock_bh(&f->lock);
-	c->fill += rx->got;
-	f->received += rx->got;
+	iou_ingest_got(f, c);
 	f->eof |= rx->eof;
 	if (rx->got)
 		iou_ingest_arm(f);
@@ -105,7 +112,8 @@ static bool iou_ingest_begin_chunk(struct iou_flow *f)
 		c->pos = f->d.dev_offset + (f->prog ? f->next : f->received);
 		f->open = true;
 		f->rx.s = f->sock;
-		f->rx.all = false;
+		/* Nobody is to be told of a part of it, but if it is to be written. */
+		f->rx.all = !f->p.flush_usec;
 		f->rx.over = iou_ingest_received;
 		iou_ingest_post(f, c);
 	}
@@ -122,8 +130,10 @@ static void iou_ingest_end_chunk(struct iou_flow *f)
 	spin_lock_bh(&f->lock);
 	/* If it is somebody else's right now, he finds that we stop. */
 	if (f->stopping && !f->idle &&
-	    iou_srx_revoke(&f->rx, IO_UNIFIED_REASON_CANCELED, &leaving))
+	    iou_srx_revoke(&f->rx, IO_UNIFIED_REASON_CANCELED, &leaving)) {
+		iou_ingest_got(f, c);
 		f->idle = true;
+	}
 	if (f->open && f->idle) {
 		f->open = false;
 		c->closed = c->fill;

@@ -335,21 +335,34 @@ static void programs(void)
 /* Canceled or cut off, what was received is written. */
 static void cut_off(void)
 {
-	enum { LEN = 100123 };
+	enum { LEN = 100123, CHUNK = 131072 };
 	const struct t_flow_opt opt = { .ingest = true };
-	int i;
+	const int mark = 90000;
+	int i, unread = 0;
 
 	t_flow_open(&f, &opt);
 	f.p.flags |= IO_UNIFIED_STREAM_FLUSH;
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 5; i++) {
 		dirty(1 << 20);
+		if (i == 3) {
+			/* it does not have to come for a chunk that waits */
+			f.p.batch_bytes = CHUNK;
+			f.d.len = 2 * CHUNK;
+			CHECK_EQ(setsockopt(f.c.end, SOL_SOCKET, SO_RCVLOWAT,
+					    &mark, sizeof(mark)),
+				 0);
+		}
 		t_flow_start(&f);
 		peer_sends(LEN, false);
 		t_sleep_ms(100);
 		switch (i) {
 		case 0:
+		case 3:
 			t_flow_cancel(&f);
 			t_flow_end(&f, -ECANCELED, IO_UNIFIED_REASON_CANCELED);
+			/* below the mark it is left in the socket */
+			CHECK_EQ(ioctl(f.c.end, FIONREAD, &unread), 0);
+			CHECK(!unread || (i && unread < mark));
 			break;
 		case 1:
 			t_reset_peer(&f.c);
@@ -366,9 +379,10 @@ static void cut_off(void)
 				 0);
 			t_flow_end(&f, -ECANCELED, IO_UNIFIED_REASON_GONE);
 		}
-		check_entries(LEN, IO_UNIFIED_CQE_DURABLE);
-		t_flow_disk_has(&f, LEN);
-		untouched(blocks(LEN), 65536);
+		check_entries(LEN - unread, IO_UNIFIED_CQE_DURABLE);
+		t_flow_disk_has(&f, LEN - unread);
+		untouched(blocks(LEN - unread), 65536);
+		unread = 0;
 		t_disconnect(&f.c);
 		t_flow_reconnect(&f, T_LO);
 	}

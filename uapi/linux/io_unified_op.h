@@ -348,7 +348,8 @@ enum io_unified_layout {
  * @snaplen: bytes kept of a packet; 0 = as many as the frame holds
  * @flush_usec: a batch that is not full is written after this time;
  *	0 = 10000. From a socket: what is received is written after this time, in
- *	whole blocks; 0 = when a chunk is full. Not with BPF
+ *	whole blocks; 0 = when a chunk is full, and SO_RCVLOWAT of the socket is
+ *	what it waits for, as with WAITALL. Not with BPF
  * @interface_id: pcapng interface the packets belong to
  * @max_packets: the stream ends after this many packets were written; 0 = no
  *	limit
