@@ -19,6 +19,7 @@
 #include "defer.h"
 #include "desc.h"
 #include "main.h"
+#include "nvme.h"
 #include "op.h"
 #include "pool.h"
 #include "shared.h"
@@ -220,6 +221,13 @@ static void iou_op_io_done(struct iou_io *io)
 		iou_op_send_later(op);
 	else
 		iou_op_end(op, 0);
+}
+
+enum rq_end_io_ret iou_op_end_io(IOU_RQ_END_IO_ARGS)
+{
+	iou_nvme_result(rq->end_io_data, rq, status);
+	iou_op_io_done(rq->end_io_data);
+	return RQ_END_IO_FREE;
 }
 
 static __always_inline void iou_op_prepare_io(struct iou_op *op, u64 addr,

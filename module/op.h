@@ -3,6 +3,8 @@
 #ifndef IOU_OP_H
 #define IOU_OP_H
 
+#include <linux/blk-mq.h>
+
 #include "net.h"
 #include "sock.h"
 #include "storage.h"
@@ -164,6 +166,9 @@ static inline bool iou_op_to_sock(const struct iou_op *op)
 {
 	return op->sock && op->d.flags & IO_UNIFIED_F_TX;
 }
+
+/* The end of its request, one that iou_nvme_submit_page() made */
+rq_end_io_fn iou_op_end_io;
 
 /* op_bpf.c: run the program over the op's bytes. 0: go on, with @again to a read. */
 int iou_op_bpf(struct iou_op *op);

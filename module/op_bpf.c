@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Ops: their program, and what it asks for */
 #include "bpf.h"
+#include "nvme.h"
 #include "op.h"
 #include "trace.h"
 
@@ -161,6 +162,22 @@ void iou_op_bpf_stopped(struct iou_op *op, int error)
 		iou_op_complete(op, 0);
 }
 
+/* The rest of the transfer is as for the first one. */
+static int iou_op_read_again(struct iou_op *op, u32 len)
+{
+	struct iou_io *io = &op->io;
+
+	io->pos = op->dev_offset;
+	if (likely(iou_io_set_mem(io, &op->r->mem, op->d.addr, len) &&
+		   op->st->path == IO_UNIFIED_PATH_PASSTHROUGH)) {
+		io->failure = 0;
+		return iou_nvme_submit_page(io, op->st, op->dev_offset, len,
+					    IO_UNIFIED_F_READ, iou_op_end_io,
+					    false);
+	}
+	return iou_storage_submit(io, false);
+}
+
 void iou_op_hop(struct iou_op *op)
 {
 	u32 len = op->len;
@@ -186,10 +203,7 @@ void iou_op_hop(struct iou_op *op)
 	op->hops++;
 	op->addr = op->d.addr;
 	iou_count(op->prog->att.stats, IO_UNIFIED_STAT_HOPS, 1);
-	/* The rest is as for the first. */
-	op->io.pos = op->dev_offset;
-	iou_io_set_mem(&op->io, &op->r->mem, op->addr, len);
-	ret = iou_storage_submit(&op->io, false);
+	ret = iou_op_read_again(op, len);
 	if (ret)
 		iou_op_fail(op, ret, IO_UNIFIED_REASON_IO);
 }
