@@ -29,7 +29,7 @@ static inline struct iou_prog *iou_att_prog(struct iou_att *att)
  * struct iou_bpf_in - what a program runs over
  * @start: the first byte that bpf_xdp_adjust_head() may reach
  * @end: behind the last byte that bpf_xdp_adjust_tail() may reach
- * @data: the first byte of data, @start + 64 at least, with iou_bpf_ctl() in front
+ * @data: the first byte of data, @start + 64 at least, with iou_bpf_front()
  * @len: bytes of data
  * @queue: of @dev
  * @dev: device that the data came from, or NULL
@@ -69,12 +69,18 @@ struct iou_bpf_out {
 	struct io_unified_bpf_ctl ctl;
 };
 
-typedef struct io_unified_bpf_ctl iou_bpf_ctl_t __aligned(1);
+/* At any address */
+struct iou_bpf_front {
+	struct io_unified_bpf_ctl ctl;
+} __packed;
 
-/* Where the program finds its control block. User space can write there, too. */
-static inline iou_bpf_ctl_t *iou_bpf_ctl(u8 *data)
+/*
+ * What is in front of the data: where the program finds its control block. User space
+ * can write there, too.
+ */
+static inline struct iou_bpf_front *iou_bpf_front(u8 *data)
 {
-	return (iou_bpf_ctl_t *)(data - sizeof(iou_bpf_ctl_t));
+	return (struct iou_bpf_front *)data - 1;
 }
 
 /*

@@ -104,7 +104,7 @@ int iou_op_bpf(struct iou_op *op)
 	const struct iou_netq *nq = op->nq;
 	u8 *start = iou_ptr(op->r, op->d.addr);
 	const struct iou_bpf_in in = {
-		.start = frame ? start : (u8 *)iou_bpf_ctl(start),
+		.start = frame ? start : (u8 *)iou_bpf_front(start),
 		.end = start + op->d.len,
 		.data = iou_ptr(op->r, op->addr),
 		.len = op->len,
@@ -118,7 +118,7 @@ int iou_op_bpf(struct iou_op *op)
 	struct iou_bpf_out out __uninitialized;
 	int ret;
 
-	*iou_bpf_ctl(in.data) = (struct io_unified_bpf_ctl){
+	iou_bpf_front(in.data)->ctl = (struct io_unified_bpf_ctl){
 		.dev_offset = op->dev_offset,
 		.cookie = op->cookie,
 		.tstamp = op->tstamp,

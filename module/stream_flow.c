@@ -121,7 +121,7 @@ int iou_flow_bpf(struct iou_flow *f, struct iou_chunk *c, u16 *reason)
 	struct iou_bpf_out out __uninitialized;
 	int ret;
 
-	*iou_bpf_ctl(in.data) = (struct io_unified_bpf_ctl){
+	iou_bpf_front(in.data)->ctl = (struct io_unified_bpf_ctl){
 		.dev_offset = c->pos,
 		.cookie = f->d.cookie,
 		.tstamp = 0,

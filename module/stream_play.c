@@ -193,7 +193,7 @@ static int iou_play_bpf(struct iou_flow *f, struct iou_chunk *c, u32 off,
 	struct iou_bpf_out out __uninitialized;
 	int ret;
 
-	*iou_bpf_ctl(in.data) = (struct io_unified_bpf_ctl){
+	iou_bpf_front(in.data)->ctl = (struct io_unified_bpf_ctl){
 		.dev_offset = c->pos + off,
 		.cookie = frame->cookie,
 		.tstamp = frame->tstamp,

@@ -162,7 +162,7 @@ static int iou_stream_filter(struct iou_stream *s, struct iou_rx_pkt *pkt,
 	struct iou_bpf_out out __uninitialized;
 	u32 block;
 
-	*iou_bpf_ctl(in.data) = (struct io_unified_bpf_ctl){
+	iou_bpf_front(in.data)->ctl = (struct io_unified_bpf_ctl){
 		.dev_offset = preset,
 		.cookie = s->d.cookie,
 		.tstamp = pkt->tstamp,
