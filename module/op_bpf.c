@@ -178,10 +178,19 @@ static int iou_op_read_again(struct iou_op *op, u32 len)
 	return iou_storage_submit(io, false);
 }
 
+static noinline void iou_op_bad_hop(struct iou_op *op, u32 len)
+{
+	u16 reason;
+	int ret = iou_storage_check(op->st, op->dev_offset, len, &reason);
+
+	iou_op_fail(op, ret,
+		    ret == -ERANGE ? IO_UNIFIED_REASON_CTL_RANGE :
+				     IO_UNIFIED_REASON_CTL_ALIGN);
+}
+
 void iou_op_hop(struct iou_op *op)
 {
 	u32 len = op->len;
-	u16 reason;
 	int ret;
 
 	op->again = false;
@@ -193,11 +202,8 @@ void iou_op_hop(struct iou_op *op)
 		iou_op_fail(op, -EINVAL, IO_UNIFIED_REASON_CTL_LEN);
 		return;
 	}
-	ret = iou_storage_check(op->st, op->dev_offset, len, &reason);
-	if (ret) {
-		iou_op_fail(op, ret,
-			    ret == -ERANGE ? IO_UNIFIED_REASON_CTL_RANGE :
-					     IO_UNIFIED_REASON_CTL_ALIGN);
+	if (unlikely(!iou_storage_fits(op->st, op->dev_offset, len))) {
+		iou_op_bad_hop(op, len);
 		return;
 	}
 	op->hops++;

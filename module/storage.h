@@ -176,7 +176,15 @@ struct iou_io {
 struct iou_att *iou_storage_attach(struct iou_region *r,
 				   struct io_unified_attach *arg);
 
-/* Is a byte range inside the window and block aligned? 0, or -errno, *reason. */
+/* Is a byte range inside the window and block aligned? */
+static inline bool iou_storage_fits(const struct iou_storage *st, u64 pos,
+				    u64 len)
+{
+	return !((pos | len) & st->block_mask) && len <= st->size &&
+	       pos <= st->size - len;
+}
+
+/* The same. 0, or -errno, *reason. */
 int iou_storage_check(const struct iou_storage *st, u64 pos, u64 len,
 		      u16 *reason);
 /*
