@@ -18,17 +18,14 @@
 int iou_storage_check(const struct iou_storage *st, u64 pos, u64 len,
 		      u16 *reason)
 {
-	u64 end;
-
-	if ((pos | len) & ((1ULL << st->block_shift) - 1)) {
+	if (likely(iou_storage_fits(st, pos, len)))
+		return 0;
+	if ((pos | len) & st->block_mask) {
 		*reason = IO_UNIFIED_REASON_LBA_ALIGN;
 		return -EINVAL;
 	}
-	if (check_add_overflow(pos, len, &end) || end > st->size) {
-		*reason = IO_UNIFIED_REASON_RANGE;
-		return -ERANGE;
-	}
-	return 0;
+	*reason = IO_UNIFIED_REASON_RANGE;
+	return -ERANGE;
 }
 
 /* Ranges without data are for the device to know, or for the file system. */

@@ -116,6 +116,9 @@ int iou_flow_bpf(struct iou_flow *f, struct iou_chunk *c, u16 *reason)
 		.end = iou_ptr(f->r, c->mem + f->size),
 		.data = iou_ptr(f->r, c->addr),
 		.len = c->len,
+		.queue = 0,
+		.dev = NULL,
+		.allowed = 0,
 		.sends = sends,
 	};
 	struct iou_bpf_out out __uninitialized;

@@ -188,6 +188,9 @@ static int iou_play_bpf(struct iou_flow *f, struct iou_chunk *c, u32 off,
 		.end = iou_ptr(f->r, at + iou_frame_size(f->r)),
 		.data = iou_ptr(f->r, at + frame->off),
 		.len = frame->len,
+		.queue = 0,
+		.dev = NULL,
+		.allowed = 0,
 		.sends = true,
 	};
 	struct iou_bpf_out out __uninitialized;
