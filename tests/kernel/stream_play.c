@@ -345,53 +345,83 @@ static void programs(void)
 	bpf_object__close(obj);
 }
 
-/* It ends in the middle, and how many were sent is told. */
+/* --------------------------------------------------------- in the middle of it */
+
+static int there;
+
+static void canceled(void)
+{
+	t_queue_cancel(&s.r, T_PLAY, T_CANCEL);
+	t_submit(&s.r);
+	ends(-ECANCELED, IO_UNIFIED_REASON_CANCELED);
+	heard(there, 5, last.count - 5);
+}
+
+static void link_goes(void)
+{
+	t_link_up(s.l.tx, false);
+	ends(-ENETDOWN, IO_UNIFIED_REASON_NET_DOWN);
+	heard(there, 5, last.count - 5);
+	t_link_up(s.l.tx, true);
+	t_sleep_ms(100);
+}
+
+static void detached(void)
+{
+	CHECK_EQ(t_detach(&s.r, IO_UNIFIED_KIND_NETDEV, d.net_tx), 0);
+	ends(-ECANCELED, IO_UNIFIED_REASON_GONE);
+	heard(there, 5, last.count - 5);
+	d.net_tx = t_attach_tx(&s.r, s.l.tx);
+}
+
+static void interface_goes(void)
+{
+	t_veth_del();
+	ends_somehow();
+	/* One may have been due when it had gone down only. */
+	CHECK(res.res == -ENODEV || res.res == -ENETDOWN, "%d, reason %u",
+	      res.res, res.reason);
+	/* Who listened there has gone with it. */
+	close(there);
+	CHECK_EQ(t_detach(&s.r, IO_UNIFIED_KIND_NETDEV, d.net_tx), 0);
+	t_link_close(&s.l);
+	t_link_open(&s.l, &way, 1500);
+	there = t_listen(s.l.rx, false);
+	d.net_tx = t_attach_tx(&s.r, s.l.tx);
+}
+
+static void (*const middle[])(void) = {
+	canceled,
+	link_goes,
+	detached,
+	interface_goes,
+};
+
+/* How many were sent is told. */
+static void cut(int round)
+{
+	play();
+	hear(there, 0, 5);
+	middle[round % ARRAY_SIZE(middle)]();
+	CHECK(last.count >= 5 && last.count < 60, "round %d: %llu packets",
+	      round, last.count);
+}
+
+/* Each takes its time: once, or all where many rounds are wanted. */
 static void cut_off(void)
 {
-	int sock, i;
+	int i;
 
 	open_recording(60, 0);
-	sock = listen_there();
+	there = listen_there();
 	p.flags |= IO_UNIFIED_STREAM_RATE;
 	p.pace = 50;
-	for (i = 0; i < 4; i++) {
-		play();
-		hear(sock, 0, 5);
-		switch (i) {
-		case 0:
-			t_queue_cancel(&s.r, T_PLAY, T_CANCEL);
-			t_submit(&s.r);
-			ends(-ECANCELED, IO_UNIFIED_REASON_CANCELED);
-			break;
-		case 1:
-			t_link_up(s.l.tx, false);
-			ends(-ENETDOWN, IO_UNIFIED_REASON_NET_DOWN);
-			break;
-		case 2:
-			CHECK_EQ(t_detach(&s.r, IO_UNIFIED_KIND_NETDEV,
-					  d.net_tx),
-				 0);
-			ends(-ECANCELED, IO_UNIFIED_REASON_GONE);
-			d.net_tx = t_attach_tx(&s.r, s.l.tx);
-			break;
-		default:
-			t_veth_del();
-			ends_somehow();
-			/* One may have been due when it had gone down only. */
-			CHECK(res.res == -ENODEV || res.res == -ENETDOWN,
-			      "%d, reason %u", res.res, res.reason);
-		}
-		CHECK(last.count >= 5 && last.count < 60, "%llu packets",
-		      last.count);
-		/* Who listened there has gone with it. */
-		if (i < 3)
-			heard(sock, 5, last.count - 5);
-		if (i == 1) {
-			t_link_up(s.l.tx, true);
-			t_sleep_ms(100);
-		}
-	}
-	close(sock);
+	if (t_rounds() >= 200)
+		t_leak_rounds(cut, 12, ARRAY_SIZE(middle) * t_rounds());
+	else
+		for (i = 0; i < (int)ARRAY_SIZE(middle); i++)
+			cut(i);
+	close(there);
 	t_stream_close(&s);
 }
 
@@ -515,7 +545,7 @@ static const struct t_case cases[] = {
 	{ "paced", paced },
 	{ "malformed", malformed },
 	{ "programs", programs },
-	{ "cut off", cut_off },
+	{ "cut off", cut_off, 1200 },
 	{ "killed, closed, unregistered", gone, 120 },
 	{ "refused", refused },
 };
