@@ -142,29 +142,17 @@ out:
 	return err;
 }
 
-static int take(void *arg, int option, const char *value)
-{
-	struct cat_options *o = arg;
-
-	if (option == 's')
-		return option_number("stream", value, parse_count, UINT64_MAX,
-				     "is not a number", &o->stream);
-	o->list = true;
-	return 0;
-}
-
 int cmd_cat(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "stream", required_argument, NULL, 's' },
-		{ "list", no_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, OPTION_HELP },
-		{ NULL, 0, NULL, 0 },
+	static const struct option_def options[] = {
+		OPT_NUMBER("stream", struct cat_options, stream, option_count,
+			   1, UINT64_MAX),
+		OPT_FLAG("list", struct cat_options, list),
+		OPT_END,
 	};
 	static const struct option_set set = {
 		.help = help,
-		.options = options,
-		.take = take,
+		.def = options,
 		.arguments = true,
 	};
 	struct cat_options o = { 0 };

@@ -243,33 +243,28 @@ static void print_json(const struct io_unified_info *info,
 	json_end(&j, '}');
 }
 
-static int take(void *json, int option, const char *value)
-{
-	(void)option;
-	(void)value;
-	*(bool *)json = true;
-	return 0;
-}
+struct info_options {
+	bool json;
+};
 
 int cmd_info(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, OPTION_HELP },
-		{ NULL, 0, NULL, 0 },
+	static const struct option_def options[] = {
+		OPT_FLAG("json", struct info_options, json),
+		OPT_END,
 	};
 	static const struct option_set set = {
 		.help = help,
-		.options = options,
-		.take = take,
+		.def = options,
 	};
 	struct io_unified_info info;
 	char version[64];
 	struct utsname u;
-	bool json = false, done;
+	struct info_options o = { 0 };
+	bool done;
 	int fd, err;
 
-	err = option_parse(&set, &json, argc, argv, &done);
+	err = option_parse(&set, &o, argc, argv, &done);
 	if (err || done)
 		return err;
 	err = open_device(&fd);
@@ -282,7 +277,7 @@ int cmd_info(int argc, char **argv)
 				strerror(-err));
 	uname(&u);
 	read_line("/sys/module/io_unified/version", version, sizeof(version));
-	if (json)
+	if (o.json)
 		print_json(&info, &u, version);
 	else
 		print_text(&info, &u, version);

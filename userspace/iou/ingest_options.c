@@ -45,52 +45,39 @@ static void help(FILE *f)
 	      f);
 }
 
-enum {
-	OPT_LISTEN = 256,
-	OPT_TO,
-	OPT_CONNECTIONS,
-	OPT_FORCE,
-	OPT_FLUSH,
-	OPT_ACK,
-	OPT_LENGTH,
-	OPT_LINES,
-	OPT_SIZE,
-	OPT_DURATION,
-	OPT_COUNT,
-	OPT_IO,
-	OPT_CHUNK,
-	OPT_DEPTH,
-	OPT_HUGEPAGES,
-	OPT_QUIET,
-	OPT_JSON,
-};
+static int take_listen(void *arg, const char *value)
+{
+	return net_parse(arg, value);
+}
 
-static const struct option options[] = {
-	{ "listen", required_argument, NULL, OPT_LISTEN },
-	{ "to", required_argument, NULL, OPT_TO },
-	{ "connections", required_argument, NULL, OPT_CONNECTIONS },
-	{ "force", no_argument, NULL, OPT_FORCE },
-	{ "flush", required_argument, NULL, OPT_FLUSH },
-	{ "ack", no_argument, NULL, OPT_ACK },
-	{ "datagram-length", no_argument, NULL, OPT_LENGTH },
-	{ "frame-lines", no_argument, NULL, OPT_LINES },
-	{ "size", required_argument, NULL, OPT_SIZE },
-	{ "duration", required_argument, NULL, OPT_DURATION },
-	{ "count", required_argument, NULL, OPT_COUNT },
-	{ "io", required_argument, NULL, OPT_IO },
-	{ "chunk", required_argument, NULL, OPT_CHUNK },
-	{ "depth", required_argument, NULL, OPT_DEPTH },
-	{ "hugepages", no_argument, NULL, OPT_HUGEPAGES },
-	{ "quiet", no_argument, NULL, OPT_QUIET },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ NULL, 0, NULL, 0 },
-};
+static int take_to(void *arg, const char *value)
+{
+	struct ingest_options *o = arg;
+
+	if (o->target.path[0])
+		return option_bad("to", value, "is one too many");
+	if (window_parse(&o->target, value))
+		return option_bad("to", value, "is not PATH[,OFFSET[,SIZE]]");
+	return 0;
+}
+
+static int take_connections(void *arg, const char *value)
+{
+	struct ingest_options *o = arg;
+	uint64_t n = 0;
+	int err = option_number("connections", value, &option_count, 1,
+				MAX_CONNECTIONS, &n);
+
+	o->connections = (unsigned int)n;
+	o->many = true;
+	return err;
+}
 
 /* "m" is minutes here: sizes have a capital letter. */
-static int choose_flush(struct ingest_options *o, const char *value)
+static int take_flush(void *arg, const char *value)
 {
 	const char last = *value ? value[strlen(value) - 1] : 0;
+	struct ingest_options *o = arg;
 	int err;
 
 	o->flush_arg = 0;
@@ -126,73 +113,43 @@ static int choose_framing(struct ingest_options *o, enum stream_framing f)
 	return 0;
 }
 
-static int take(void *arg, int option, const char *value)
+static int take_length(void *arg, const char *value)
 {
-	static const char size[] = "is not a size such as 4096, 64K or 1G";
-	static const char count[] = "is not a number";
-	struct ingest_options *o = arg;
-	uint64_t n = 0;
-	int err;
-
-	switch (option) {
-	case OPT_LISTEN:
-		return net_parse(o, value);
-	case OPT_TO:
-		if (o->target.path[0])
-			return option_bad("to", value, "is one too many");
-		if (window_parse(&o->target, value))
-			return option_bad("to", value,
-					  "is not PATH[,OFFSET[,SIZE]]");
-		return 0;
-	case OPT_CONNECTIONS:
-		err = option_number("connections", value, parse_count,
-				    MAX_CONNECTIONS, count, &n);
-		o->connections = (unsigned int)n;
-		o->many = true;
-		return err;
-	case OPT_FORCE:
-		o->force = true;
-		return 0;
-	case OPT_FLUSH:
-		return choose_flush(o, value);
-	case OPT_ACK:
-		o->ack = true;
-		return 0;
-	case OPT_LENGTH:
-		return choose_framing(o, FRAMING_LENGTH);
-	case OPT_LINES:
-		return choose_framing(o, FRAMING_LINES);
-	case OPT_SIZE:
-		return option_number("size", value, parse_size, INT64_MAX, size,
-				     &o->size);
-	case OPT_DURATION:
-		return option_number(
-			"duration", value, parse_duration, INT64_MAX,
-			"is not a time such as 500ms, 30s, 5m or 1h",
-			&o->duration_ns);
-	case OPT_COUNT:
-		return option_number("count", value, parse_count, UINT64_MAX,
-				     count, &o->count);
-	case OPT_IO:
-		return option_io(value, &o->storage_flags);
-	case OPT_CHUNK:
-		return option_number("chunk", value, parse_size, 16u << 20,
-				     size, &o->chunk);
-	case OPT_DEPTH:
-		return option_number("depth", value, parse_count, TRACK_MAX,
-				     count, &o->depth);
-	case OPT_HUGEPAGES:
-		o->hugepages = true;
-		return 0;
-	case OPT_QUIET:
-		o->quiet = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	}
-	return IOU_EXIT_USAGE;
+	(void)value;
+	return choose_framing(arg, FRAMING_LENGTH);
 }
+
+static int take_lines(void *arg, const char *value)
+{
+	(void)value;
+	return choose_framing(arg, FRAMING_LINES);
+}
+
+static const struct option_def options[] = {
+	OPT_OTHER("listen", take_listen),
+	OPT_OTHER("to", take_to),
+	OPT_OTHER("connections", take_connections),
+	OPT_FLAG("force", struct ingest_options, force),
+	OPT_OTHER("flush", take_flush),
+	OPT_FLAG("ack", struct ingest_options, ack),
+	OPT_CALL("datagram-length", take_length),
+	OPT_CALL("frame-lines", take_lines),
+	OPT_NUMBER("size", struct ingest_options, size, option_size, 1,
+		   INT64_MAX),
+	OPT_NUMBER("duration", struct ingest_options, duration_ns, option_time,
+		   1, INT64_MAX),
+	OPT_NUMBER("count", struct ingest_options, count, option_count, 1,
+		   UINT64_MAX),
+	OPT_IO(struct ingest_options, storage_flags),
+	OPT_NUMBER("chunk", struct ingest_options, chunk, option_size, 1,
+		   16u << 20),
+	OPT_NUMBER("depth", struct ingest_options, depth, option_count, 1,
+		   TRACK_MAX),
+	OPT_FLAG("hugepages", struct ingest_options, hugepages),
+	OPT_FLAG("quiet", struct ingest_options, quiet),
+	OPT_FLAG("json", struct ingest_options, json),
+	OPT_END,
+};
 
 /* What only all options together can show. */
 static int check(struct ingest_options *o)
@@ -233,8 +190,7 @@ int ingest_parse(struct ingest_options *o, int argc, char **argv, bool *done)
 {
 	static const struct option_set set = {
 		.help = help,
-		.options = options,
-		.take = take,
+		.def = options,
 	};
 	int err;
 

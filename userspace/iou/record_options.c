@@ -47,60 +47,16 @@ static void help(FILE *f)
 	      f);
 }
 
-enum {
-	OPT_NET = 256,
-	OPT_TO,
-	OPT_FORCE,
-	OPT_PROMISC,
-	OPT_FILTER,
-	OPT_BPF,
-	OPT_SET,
-	OPT_DUMP_MAP,
-	OPT_SNAPLEN,
-	OPT_COUNT,
-	OPT_DURATION,
-	OPT_SIZE,
-	OPT_RX,
-	OPT_ZEROCOPY,
-	OPT_IO,
-	OPT_MEMORY,
-	OPT_FRAMES,
-	OPT_FRAME_SIZE,
-	OPT_HUGEPAGES,
-	OPT_QUIET,
-	OPT_JSON,
-	OPT_VERBOSE,
-};
-
-static const struct option options[] = {
-	{ "net", required_argument, NULL, OPT_NET },
-	{ "to", required_argument, NULL, OPT_TO },
-	{ "force", no_argument, NULL, OPT_FORCE },
-	{ "promisc", no_argument, NULL, OPT_PROMISC },
-	{ "filter", required_argument, NULL, OPT_FILTER },
-	{ "bpf", required_argument, NULL, OPT_BPF },
-	{ "set", required_argument, NULL, OPT_SET },
-	{ "dump-map", required_argument, NULL, OPT_DUMP_MAP },
-	{ "snaplen", required_argument, NULL, OPT_SNAPLEN },
-	{ "count", required_argument, NULL, OPT_COUNT },
-	{ "duration", required_argument, NULL, OPT_DURATION },
-	{ "size", required_argument, NULL, OPT_SIZE },
-	{ "rx", required_argument, NULL, OPT_RX },
-	{ "require-zerocopy", no_argument, NULL, OPT_ZEROCOPY },
-	{ "io", required_argument, NULL, OPT_IO },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
-	{ "frames", required_argument, NULL, OPT_FRAMES },
-	{ "frame-size", required_argument, NULL, OPT_FRAME_SIZE },
-	{ "hugepages", no_argument, NULL, OPT_HUGEPAGES },
-	{ "quiet", no_argument, NULL, OPT_QUIET },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "verbose", no_argument, NULL, OPT_VERBOSE },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ NULL, 0, NULL, 0 },
-};
-
-static int add_target(struct options *o, const char *value)
+static int take_net(void *arg, const char *value)
 {
+	struct options *o = arg;
+
+	return netdev_parse(&o->net, value);
+}
+
+static int take_to(void *arg, const char *value)
+{
+	struct options *o = arg;
 	int err;
 
 	if (o->nr_targets == MAX_TARGETS)
@@ -112,8 +68,10 @@ static int add_target(struct options *o, const char *value)
 	return 0;
 }
 
-static int choose_rx(struct options *o, const char *value)
+static int take_rx(void *arg, const char *value)
 {
+	struct options *o = arg;
+
 	o->net_flags &= ~(IO_UNIFIED_ATTACH_XSK | IO_UNIFIED_ATTACH_RX_HANDLER);
 	if (!strcmp(value, "xsk"))
 		o->net_flags |= IO_UNIFIED_ATTACH_XSK;
@@ -124,78 +82,35 @@ static int choose_rx(struct options *o, const char *value)
 	return 0;
 }
 
-static int take(void *arg, int option, const char *value)
-{
-	static const char size[] = "is not a size such as 4096, 64K or 1G";
-	struct options *o = arg;
-
-	switch (option) {
-	case OPT_NET:
-		return netdev_parse(&o->net, value);
-	case OPT_TO:
-		return add_target(o, value);
-	case OPT_FORCE:
-		o->force = true;
-		return 0;
-	case OPT_PROMISC:
-		o->promisc = true;
-		return 0;
-	case OPT_FILTER:
-		o->filter = value;
-		return 0;
-	case OPT_BPF:
-		o->bpf = value;
-		return 0;
-	case OPT_SET:
-		return option_repeated("set", value, o->set, &o->nr_set);
-	case OPT_DUMP_MAP:
-		return option_repeated("dump-map", value, o->dump_map,
-				       &o->nr_dump_map);
-	case OPT_SNAPLEN:
-		return option_number("snaplen", value, parse_size, 65535, size,
-				     &o->snaplen);
-	case OPT_COUNT:
-		return option_number("count", value, parse_count, UINT64_MAX,
-				     "is not a number", &o->count);
-	case OPT_DURATION:
-		return option_number(
-			"duration", value, parse_duration, INT64_MAX,
-			"is not a time such as 500ms, 30s, 5m or 1h",
-			&o->duration_ns);
-	case OPT_SIZE:
-		return option_number("size", value, parse_size, INT64_MAX, size,
-				     &o->size);
-	case OPT_RX:
-		return choose_rx(o, value);
-	case OPT_ZEROCOPY:
-		o->net_flags |= IO_UNIFIED_ATTACH_ZEROCOPY;
-		return 0;
-	case OPT_IO:
-		return option_io(value, &o->storage_flags);
-	case OPT_MEMORY:
-		return option_number("memory", value, parse_size, INT64_MAX,
-				     size, &o->memory);
-	case OPT_FRAMES:
-		return option_number("frames", value, parse_count, INT32_MAX,
-				     "is not a number", &o->frames);
-	case OPT_FRAME_SIZE:
-		return option_number("frame-size", value, parse_size, 65536,
-				     size, &o->frame_size);
-	case OPT_HUGEPAGES:
-		o->hugepages = true;
-		return 0;
-	case OPT_QUIET:
-		o->quiet = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_VERBOSE:
-		o->verbose = true;
-		return 0;
-	}
-	return IOU_EXIT_USAGE;
-}
+static const struct option_def options[] = {
+	OPT_OTHER("net", take_net),
+	OPT_OTHER("to", take_to),
+	OPT_FLAG("force", struct options, force),
+	OPT_FLAG("promisc", struct options, promisc),
+	OPT_TEXT("filter", struct options, filter),
+	OPT_TEXT("bpf", struct options, bpf),
+	OPT_LIST("set", struct options, set, nr_set),
+	OPT_LIST("dump-map", struct options, dump_map, nr_dump_map),
+	OPT_NUMBER("snaplen", struct options, snaplen, option_size, 1, 65535),
+	OPT_NUMBER("count", struct options, count, option_count, 1, UINT64_MAX),
+	OPT_NUMBER("duration", struct options, duration_ns, option_time, 1,
+		   INT64_MAX),
+	OPT_NUMBER("size", struct options, size, option_size, 1, INT64_MAX),
+	OPT_OTHER("rx", take_rx),
+	OPT_FLAGS("require-zerocopy", struct options, net_flags,
+		  IO_UNIFIED_ATTACH_ZEROCOPY),
+	OPT_IO(struct options, storage_flags),
+	OPT_NUMBER("memory", struct options, memory, option_size, 1, INT64_MAX),
+	OPT_NUMBER("frames", struct options, frames, option_count, 1,
+		   INT32_MAX),
+	OPT_NUMBER("frame-size", struct options, frame_size, option_size, 1,
+		   65536),
+	OPT_FLAG("hugepages", struct options, hugepages),
+	OPT_FLAG("quiet", struct options, quiet),
+	OPT_FLAG("json", struct options, json),
+	OPT_FLAG("verbose", struct options, verbose),
+	OPT_END,
+};
 
 /* What only all options together can show. */
 static int check(struct options *o)
@@ -237,8 +152,7 @@ int record_parse(struct options *o, int argc, char **argv, bool *done)
 {
 	static const struct option_set set = {
 		.help = help,
-		.options = options,
-		.take = take,
+		.def = options,
 	};
 	int err;
 

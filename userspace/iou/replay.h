@@ -24,6 +24,7 @@ struct replay_options {
 	const char *set[MAX_REPEATED];
 	unsigned int nr_set;
 	enum pace pace;
+	unsigned int paces; /* that were given: one at most */
 	double rate; /* factor, packets or Mbit a second */
 	uint64_t loops; /* 0 = until a signal */
 	uint64_t count; /* packets, 0 = all */

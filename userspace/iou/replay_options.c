@@ -39,56 +39,10 @@ static void help(FILE *f)
 	      f);
 }
 
-enum {
-	OPT_FROM = 256,
-	OPT_NET,
-	OPT_SPEED,
-	OPT_PPS,
-	OPT_MBPS,
-	OPT_TOP,
-	OPT_LOOP,
-	OPT_COUNT,
-	OPT_BPF,
-	OPT_SET,
-	OPT_IN_FLIGHT,
-	OPT_IO,
-	OPT_QUIET,
-	OPT_JSON,
-	OPT_VERBOSE,
-};
-
-static const struct option options[] = {
-	{ "from", required_argument, NULL, OPT_FROM },
-	{ "net", required_argument, NULL, OPT_NET },
-	{ "speed", required_argument, NULL, OPT_SPEED },
-	{ "pps", required_argument, NULL, OPT_PPS },
-	{ "mbps", required_argument, NULL, OPT_MBPS },
-	{ "top", no_argument, NULL, OPT_TOP },
-	{ "loop", required_argument, NULL, OPT_LOOP },
-	{ "count", required_argument, NULL, OPT_COUNT },
-	{ "bpf", required_argument, NULL, OPT_BPF },
-	{ "set", required_argument, NULL, OPT_SET },
-	{ "in-flight", required_argument, NULL, OPT_IN_FLIGHT },
-	{ "io", required_argument, NULL, OPT_IO },
-	{ "quiet", no_argument, NULL, OPT_QUIET },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "verbose", no_argument, NULL, OPT_VERBOSE },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ NULL, 0, NULL, 0 },
-};
-
-/* The options, and what only check() asks for */
-struct parsed {
-	struct replay_options *o;
-	unsigned int paces;
-	bool from;
-};
-
-static int set_from(struct parsed *parsed, const char *value)
+static int take_from(void *arg, const char *value)
 {
-	struct replay_options *o = parsed->o;
+	struct replay_options *o = arg;
 
-	parsed->from = true;
 	o->from_stdin = !strcmp(value, "-");
 	if (window_parse(&o->from, value))
 		return option_bad("from", value, "is not PATH[,OFFSET[,SIZE]]");
@@ -96,77 +50,76 @@ static int set_from(struct parsed *parsed, const char *value)
 	return 0;
 }
 
-static int set_pace(struct parsed *parsed, enum pace pace, const char *option,
-		    const char *value)
+static int take_net(void *arg, const char *value)
 {
-	parsed->paces++;
-	parsed->o->pace = pace;
-	if (value && parse_factor(value, &parsed->o->rate))
+	struct replay_options *o = arg;
+
+	return netdev_parse(&o->net, value);
+}
+
+static int set_pace(struct replay_options *o, enum pace pace,
+		    const char *option, const char *value)
+{
+	o->paces++;
+	o->pace = pace;
+	if (value && parse_factor(value, &o->rate))
 		return option_bad(option, value,
 				  "is not a number above 0, such as 2 or 0.5");
 	return 0;
 }
 
-static int take(void *arg, int option, const char *value)
+static int take_speed(void *arg, const char *value)
 {
-	static const char count[] = "is not a number";
-	struct parsed *parsed = arg;
-	struct replay_options *o = parsed->o;
-
-	switch (option) {
-	case OPT_FROM:
-		return set_from(parsed, value);
-	case OPT_NET:
-		return netdev_parse(&o->net, value);
-	case OPT_SPEED:
-		return set_pace(parsed, PACE_SPEED, "speed", value);
-	case OPT_PPS:
-		return set_pace(parsed, PACE_PPS, "pps", value);
-	case OPT_MBPS:
-		return set_pace(parsed, PACE_MBPS, "mbps", value);
-	case OPT_TOP:
-		return set_pace(parsed, PACE_TOP, "top", NULL);
-	case OPT_LOOP:
-		return parse_count(value, &o->loops) ?
-			       option_bad("loop", value, count) :
-			       0;
-	case OPT_COUNT:
-		return option_number("count", value, parse_count, UINT64_MAX,
-				     count, &o->count);
-	case OPT_BPF:
-		o->bpf = value;
-		return 0;
-	case OPT_SET:
-		return option_repeated("set", value, o->set, &o->nr_set);
-	case OPT_IN_FLIGHT:
-		return option_number("in-flight", value, parse_count,
-				     MAX_IN_FLIGHT, count, &o->in_flight);
-	case OPT_IO:
-		return option_io(value, &o->storage_flags);
-	case OPT_QUIET:
-		o->quiet = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_VERBOSE:
-		o->verbose = true;
-		return 0;
-	}
-	return IOU_EXIT_USAGE;
+	return set_pace(arg, PACE_SPEED, "speed", value);
 }
 
-/* What only all options together can show. */
-static int check(const struct parsed *parsed)
+static int take_pps(void *arg, const char *value)
 {
-	const struct replay_options *o = parsed->o;
+	return set_pace(arg, PACE_PPS, "pps", value);
+}
+
+static int take_mbps(void *arg, const char *value)
+{
+	return set_pace(arg, PACE_MBPS, "mbps", value);
+}
+
+static int take_top(void *arg, const char *value)
+{
+	return set_pace(arg, PACE_TOP, "top", value);
+}
+
+static const struct option_def options[] = {
+	OPT_OTHER("from", take_from),
+	OPT_OTHER("net", take_net),
+	OPT_OTHER("speed", take_speed),
+	OPT_OTHER("pps", take_pps),
+	OPT_OTHER("mbps", take_mbps),
+	OPT_CALL("top", take_top),
+	OPT_NUMBER("loop", struct replay_options, loops, option_count, 0,
+		   UINT64_MAX),
+	OPT_NUMBER("count", struct replay_options, count, option_count, 1,
+		   UINT64_MAX),
+	OPT_TEXT("bpf", struct replay_options, bpf),
+	OPT_LIST("set", struct replay_options, set, nr_set),
+	OPT_NUMBER("in-flight", struct replay_options, in_flight, option_count,
+		   1, MAX_IN_FLIGHT),
+	OPT_IO(struct replay_options, storage_flags),
+	OPT_FLAG("quiet", struct replay_options, quiet),
+	OPT_FLAG("json", struct replay_options, json),
+	OPT_FLAG("verbose", struct replay_options, verbose),
+	OPT_END,
+};
+
+/* What only all options together can show. */
+static int check(const struct replay_options *o)
+{
 	const char *wrong = NULL;
 
-	if (!parsed->from)
+	if (!o->from.path[0])
 		wrong = "replay what? give --from";
 	else if (!o->net.ifindex)
 		wrong = "replay where? give --net";
-	else if (parsed->paces > 1)
+	else if (o->paces > 1)
 		wrong = "--speed, --pps, --mbps and --top exclude each other: give one";
 	else if (o->nr_set && !o->bpf)
 		wrong = "--set needs --bpf";
@@ -178,11 +131,9 @@ static int check(const struct parsed *parsed)
 
 int replay_parse(struct replay_options *o, int argc, char **argv, bool *done)
 {
-	struct parsed parsed = { .o = o };
 	static const struct option_set set = {
 		.help = help,
-		.options = options,
-		.take = take,
+		.def = options,
 	};
 	int err;
 
@@ -191,8 +142,8 @@ int replay_parse(struct replay_options *o, int argc, char **argv, bool *done)
 	o->rate = 1;
 	o->loops = 1;
 	o->in_flight = DEFAULT_IN_FLIGHT;
-	err = option_parse(&set, &parsed, argc, argv, done);
+	err = option_parse(&set, o, argc, argv, done);
 	if (err || *done)
 		return err;
-	return check(&parsed);
+	return check(o);
 }

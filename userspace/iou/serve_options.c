@@ -41,50 +41,15 @@ static void help(FILE *f)
 	      f);
 }
 
-enum {
-	OPT_LISTEN = 256,
-	OPT_OBJECTS,
-	OPT_DIR,
-	OPT_DEVICE,
-	OPT_BPF,
-	OPT_SET,
-	OPT_CONNECTIONS,
-	OPT_IDLE,
-	OPT_CHUNK,
-	OPT_MEMORY,
-	OPT_HUGEPAGES,
-	OPT_QUIET,
-	OPT_JSON,
-	OPT_VERBOSE,
-};
-
-static const struct option options[] = {
-	{ "listen", required_argument, NULL, OPT_LISTEN },
-	{ "objects", required_argument, NULL, OPT_OBJECTS },
-	{ "dir", required_argument, NULL, OPT_DIR },
-	{ "device", required_argument, NULL, OPT_DEVICE },
-	{ "bpf", required_argument, NULL, OPT_BPF },
-	{ "set", required_argument, NULL, OPT_SET },
-	{ "connections", required_argument, NULL, OPT_CONNECTIONS },
-	{ "idle", required_argument, NULL, OPT_IDLE },
-	{ "chunk", required_argument, NULL, OPT_CHUNK },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
-	{ "hugepages", no_argument, NULL, OPT_HUGEPAGES },
-	{ "quiet", no_argument, NULL, OPT_QUIET },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "verbose", no_argument, NULL, OPT_VERBOSE },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ NULL, 0, NULL, 0 },
-};
-
 /* 8080, 127.0.0.1:8080, [::1]:8080 */
-static int parse_listen(struct serve_options *o, const char *value)
+static int take_listen(void *arg, const char *value)
 {
 	static const char want[] =
 		"is not [ADDRESS:]PORT such as 8080, 127.0.0.1:8080 or [::1]:8080";
 	const char *colon = strrchr(value, ':');
 	const char *port = colon ? colon + 1 : value;
 	size_t len = colon ? (size_t)(colon - value) : 0;
+	struct serve_options *o = arg;
 	uint64_t n;
 
 	if (parse_count(port, &n) || n > 65535)
@@ -103,65 +68,38 @@ static int parse_listen(struct serve_options *o, const char *value)
 	return 0;
 }
 
-static int parse_idle(struct serve_options *o, const char *value)
+/* Whole seconds */
+static int take_idle(void *arg, const char *value)
 {
+	struct serve_options *o = arg;
 	uint64_t ns;
-	int err = option_within("idle", value, parse_duration, 1000000000ull,
-				86400000000000ull,
-				"is not a time such as 10, 30s or 5m", &ns);
+	int err = option_number("idle", value, &option_time, 1000000000ull,
+				86400000000000ull, &ns);
 
 	o->idle = ns / 1000000000ull;
 	return err;
 }
 
-static int take(void *arg, int option, const char *value)
-{
-	static const char size[] = "is not a size such as 256K or 1M";
-	struct serve_options *o = arg;
-
-	switch (option) {
-	case OPT_LISTEN:
-		return parse_listen(o, value);
-	case OPT_OBJECTS:
-		o->manifest = value;
-		return 0;
-	case OPT_DIR:
-		o->dir = value;
-		return 0;
-	case OPT_DEVICE:
-		return option_repeated("device", value, o->device,
-				       &o->nr_devices);
-	case OPT_BPF:
-		o->bpf = value;
-		return 0;
-	case OPT_SET:
-		return option_repeated("set", value, o->set, &o->nr_set);
-	case OPT_CONNECTIONS:
-		return option_within("connections", value, parse_count, 1,
-				     65536, "is not a number", &o->connections);
-	case OPT_IDLE:
-		return parse_idle(o, value);
-	case OPT_CHUNK:
-		return option_within("chunk", value, parse_size, SERVE_SMALL,
-				     16u << 20, size, &o->chunk);
-	case OPT_MEMORY:
-		return option_within("memory", value, parse_size, 1u << 20,
-				     1ull << 40, size, &o->memory);
-	case OPT_HUGEPAGES:
-		o->hugepages = true;
-		return 0;
-	case OPT_QUIET:
-		o->quiet = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_VERBOSE:
-		o->verbose = true;
-		return 0;
-	}
-	return IOU_EXIT_USAGE;
-}
+static const struct option_def options[] = {
+	OPT_OTHER("listen", take_listen),
+	OPT_TEXT("objects", struct serve_options, manifest),
+	OPT_TEXT("dir", struct serve_options, dir),
+	OPT_LIST("device", struct serve_options, device, nr_devices),
+	OPT_TEXT("bpf", struct serve_options, bpf),
+	OPT_LIST("set", struct serve_options, set, nr_set),
+	OPT_NUMBER("connections", struct serve_options, connections,
+		   option_count, 1, 65536),
+	OPT_OTHER("idle", take_idle),
+	OPT_NUMBER("chunk", struct serve_options, chunk, option_size,
+		   SERVE_SMALL, 16u << 20),
+	OPT_NUMBER("memory", struct serve_options, memory, option_size,
+		   1u << 20, 1ull << 40),
+	OPT_FLAG("hugepages", struct serve_options, hugepages),
+	OPT_FLAG("quiet", struct serve_options, quiet),
+	OPT_FLAG("json", struct serve_options, json),
+	OPT_FLAG("verbose", struct serve_options, verbose),
+	OPT_END,
+};
 
 /* What only all options together can show. */
 static int check(const struct serve_options *o)
@@ -188,8 +126,7 @@ int serve_parse(struct serve_options *o, int argc, char **argv, bool *done)
 {
 	static const struct option_set set = {
 		.help = help,
-		.options = options,
-		.take = take,
+		.def = options,
 	};
 	int err;
 
