@@ -99,6 +99,24 @@ static struct iou_att *iou_att_peek(struct iou_region *r, u32 kind, u32 index)
 					 lockdep_is_held(&r->file->lock));
 }
 
+/* The same, or an error, with the reason. */
+static struct iou_att *iou_att_find(struct iou_region *r, u32 kind, u32 index,
+				    u32 *reason)
+{
+	struct iou_att *att;
+
+	if (!iou_att_table(r, kind)) {
+		*reason = IO_UNIFIED_REASON_KIND;
+		return ERR_PTR(-EINVAL);
+	}
+	att = iou_att_peek(r, kind, index);
+	if (!att) {
+		*reason = IO_UNIFIED_REASON_INDEX;
+		return ERR_PTR(-ENOENT);
+	}
+	return att;
+}
+
 void *iou_uring_identity(int fd, u16 *reason)
 {
 	struct file *file = fget(fd);
@@ -280,15 +298,9 @@ int iou_detach(struct iou_region *r, struct io_unified_detach *arg)
 		WRITE_ONCE(r->links[arg->index].ring, NULL);
 		return 0;
 	}
-	if (!iou_att_table(r, arg->kind)) {
-		arg->reason = IO_UNIFIED_REASON_KIND;
-		return -EINVAL;
-	}
-	att = iou_att_peek(r, arg->kind, arg->index);
-	if (!att) {
-		arg->reason = IO_UNIFIED_REASON_INDEX;
-		return -ENOENT;
-	}
+	att = iou_att_find(r, arg->kind, arg->index, &arg->reason);
+	if (IS_ERR(att))
+		return PTR_ERR(att);
 	iou_att_unpublish(r, att);
 	wait_for_completion(&att->drained);
 	iou_att_fold(r, att);
@@ -342,15 +354,9 @@ int iou_get_stats(struct iou_region *r, struct io_unified_stats *arg)
 		iou_region_counters(r, arg->counters);
 		return 0;
 	}
-	if (!iou_att_table(r, arg->kind)) {
-		arg->reason = IO_UNIFIED_REASON_KIND;
-		return -EINVAL;
-	}
-	att = iou_att_peek(r, arg->kind, arg->index);
-	if (!att) {
-		arg->reason = IO_UNIFIED_REASON_INDEX;
-		return -ENOENT;
-	}
+	att = iou_att_find(r, arg->kind, arg->index, &arg->reason);
+	if (IS_ERR(att))
+		return PTR_ERR(att);
 	iou_att_add_counters(att, arg->counters);
 	return 0;
 }

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/leak.h"
@@ -57,32 +56,18 @@ static pid_t start_child(int round, void (*then)(void))
 	return pid;
 }
 
-/* Exits by itself, within the time. */
-static int wait_child(pid_t pid, int round)
-{
-	u64 end = t_now_ms() + 20000;
-	int status;
-
-	while (waitpid(pid, &status, WNOHANG) != pid) {
-		REQUIRE(t_now_ms() < end, "round %d: the process does not die",
-			round);
-		usleep(500);
-	}
-	return status;
-}
-
 static void one_kill(int round)
 {
 	pid_t pid = start_child(round, NULL);
 
 	usleep(round % 11 * 700);
 	kill(pid, SIGKILL);
-	CHECK(WIFSIGNALED(wait_child(pid, round)));
+	t_child_ends(pid, true, round);
 }
 
 static void one_exec(int round)
 {
-	CHECK_EQ(wait_child(start_child(round, t_exec_nothing), round), 0);
+	t_child_ends(start_child(round, t_exec_nothing), false, round);
 }
 
 static void exit_now(void)
@@ -92,7 +77,7 @@ static void exit_now(void)
 
 static void one_exit(int round)
 {
-	CHECK_EQ(wait_child(start_child(round, exit_now), round), 0);
+	t_child_ends(start_child(round, exit_now), false, round);
 }
 
 static void one_unregister(int round)

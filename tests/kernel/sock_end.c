@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/disk.h"
@@ -121,7 +120,7 @@ static void child(int round)
 		pause();
 	usleep(round % 5 * 2000);
 	if (how == EXEC)
-		execl("/bin/true", "true", NULL);
+		t_exec_nothing();
 	if (how == CLOSE) {
 		close(r.fd);
 		io_uring_queue_exit(&r.ring);
@@ -131,8 +130,6 @@ static void child(int round)
 
 static void process(int round)
 {
-	u64 until = t_now_ms() + 20000;
-	int status;
 	pid_t pid;
 
 	connect_stuck();
@@ -145,13 +142,7 @@ static void process(int round)
 		usleep(15000 + round * 7919 % 20000);
 		kill(pid, SIGKILL);
 	}
-	while (waitpid(pid, &status, WNOHANG) != pid) {
-		REQUIRE(t_now_ms() < until, "round %d: it does not die", round);
-		usleep(1000);
-	}
-	CHECK(how == KILL ? WIFSIGNALED(status) :
-			    WIFEXITED(status) && !WEXITSTATUS(status),
-	      "round %d: status %#x", round, status);
+	t_child_ends(pid, how == KILL, round);
 	/* What was not read is thrown away, and what was not sent with it. */
 	close(c.peer);
 }

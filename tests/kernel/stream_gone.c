@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/flow.h"
@@ -70,21 +69,13 @@ static void child(int round, int way)
 
 static void process(int round, int way)
 {
-	u64 until = t_now_ms() + 20000;
-	int status;
 	pid_t pid;
 
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
 		child(round, way);
-	while (waitpid(pid, &status, WNOHANG) != pid) {
-		REQUIRE(t_now_ms() < until, "round %d: it does not die", round);
-		usleep(500);
-	}
-	CHECK(way == KILL ? WIFSIGNALED(status) :
-			    WIFEXITED(status) && !WEXITSTATUS(status),
-	      "round %d: status %#x", round, status);
+	t_child_ends(pid, way == KILL, round);
 }
 
 static void ends(int round, int res, u16 reason)

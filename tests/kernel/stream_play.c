@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/param.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bpf/ops.h"
@@ -459,21 +458,13 @@ static void child(int round)
 
 static void process(int round)
 {
-	u64 until = t_now_ms() + 20000;
-	int status;
 	pid_t pid;
 
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
 		child(round);
-	while (waitpid(pid, &status, WNOHANG) != pid) {
-		REQUIRE(t_now_ms() < until, "round %d: it does not die", round);
-		usleep(500);
-	}
-	CHECK(round % 4 ? WIFEXITED(status) && !WEXITSTATUS(status) :
-			  WIFSIGNALED(status),
-	      "round %d: status %#x", round, status);
+	t_child_ends(pid, round % 4 == 0, round);
 }
 
 /* Process, ring and region go while packets wait for their time. */

@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/leak.h"
@@ -308,8 +307,6 @@ static enum { KILL, EXEC, CLOSE, EXIT } how;
 /* The end of a process that has sends in flight. */
 static void process(int round)
 {
-	u64 until = t_now_ms() + 20000;
-	int status;
 	pid_t pid;
 
 	fflush(stdout);
@@ -332,12 +329,7 @@ static void process(int round)
 		usleep(20000 + round * 7919 % 50000);
 		kill(pid, SIGKILL);
 	}
-	while (waitpid(pid, &status, WNOHANG) != pid) {
-		REQUIRE(t_now_ms() < until, "it does not die");
-		usleep(1000);
-	}
-	CHECK(how == KILL ? WIFSIGNALED(status) : status == 0, "status %x",
-	      status);
+	t_child_ends(pid, how == KILL, round);
 }
 
 static void processes(void)

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -490,8 +489,7 @@ static enum { KILL, EXEC, CLOSE, EXIT, WAYS } how;
 /* The end of a process whose packets wait, by op, by ring and without a command. */
 static void process(int round)
 {
-	u64 until = t_now_ms() + 20000;
-	int status, i;
+	int i;
 	pid_t pid;
 
 	fflush(stdout);
@@ -511,7 +509,7 @@ static void process(int round)
 		if (how == KILL)
 			pause();
 		else if (how == EXEC)
-			execl("/bin/true", "true", NULL);
+			t_exec_nothing();
 		else if (how == CLOSE) {
 			close(r.fd);
 			io_uring_queue_exit(&r.ring);
@@ -522,11 +520,7 @@ static void process(int round)
 		usleep(200000);
 		kill(pid, SIGKILL);
 	}
-	while (waitpid(pid, &status, WNOHANG) != pid) {
-		REQUIRE(t_now_ms() < until, "it does not die (%d)", how);
-		usleep(1000);
-	}
-	CHECK(how == KILL ? WIFSIGNALED(status) : WIFEXITED(status));
+	t_child_ends(pid, how == KILL, round);
 }
 
 static void processes(void)

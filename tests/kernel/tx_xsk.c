@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/leak.h"
@@ -338,7 +337,6 @@ static enum { KILL, EXEC, CLOSE, NR_HOW } how;
 
 static void process(int round)
 {
-	int status;
 	pid_t pid;
 
 	fflush(stdout);
@@ -359,7 +357,7 @@ static void process(int round)
 		usleep(60000 + round * 7919 % 50000);
 		kill(pid, SIGKILL);
 	}
-	REQUIRE_EQ(waitpid(pid, &status, 0), pid);
+	t_child_ends(pid, how == KILL, round);
 }
 
 static void processes(void)

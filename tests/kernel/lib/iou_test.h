@@ -212,6 +212,8 @@ void t_beside(char *path, size_t size, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The process becomes one that ends at once, with 0. */
 void t_exec_nothing(void) __attribute__((noreturn));
+/* A child is over within 20 s: @killed, or it ended by itself, with 0. */
+void t_child_ends(pid_t pid, bool killed, int round);
 /* Reads a whole (small) file; fails the case if there is none. */
 char *t_read_file(const char *path);
 void t_write_file(const char *path, const char *text);

@@ -79,6 +79,20 @@ void t_exec_nothing(void)
 	_exit(101);
 }
 
+void t_child_ends(pid_t pid, bool killed, int round)
+{
+	u64 until = t_now_ms() + 20000;
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		REQUIRE(t_now_ms() < until, "round %d: it does not die", round);
+		usleep(500);
+	}
+	CHECK(killed ? WIFSIGNALED(status) :
+		       WIFEXITED(status) && !WEXITSTATUS(status),
+	      "round %d: status %#x", round, status);
+}
+
 u64 t_now_ms(void)
 {
 	struct timespec ts;
