@@ -98,7 +98,9 @@ struct iou_chunk {
  * @layout: what is on storage
  * @io: what it does with storage
  * @check: is the range right? 0, or -errno and *reason
- * @turn: a transfer ended, or something else happened: do what can be done
+ * @ended: a chunk is back from storage or the socket
+ * @turn: after those, or when something else happened: do what can be done. True:
+ *	there is more of it.
  * @over: nothing is in flight any more, and nothing left to do
  * @timer: iou_flow.timer has expired; under iou_flow.lock
  * @last: how far it came, for the last entry
@@ -108,7 +110,8 @@ struct iou_flow_ops {
 	u32 layout;
 	enum iou_io_op io;
 	int (*check)(struct iou_flow *f, u16 *reason);
-	void (*turn)(struct iou_flow *f);
+	void (*ended)(struct iou_flow *f, struct iou_chunk *c);
+	bool (*turn)(struct iou_flow *f);
 	bool (*over)(struct iou_flow *f);
 	void (*timer)(struct iou_flow *f);
 	void (*last)(struct iou_flow *f, struct io_unified_cqe *cqe);
@@ -254,8 +257,11 @@ void iou_flow_io_failed(struct iou_flow *f, const struct iou_io *io);
 void iou_flow_done(struct iou_chunk *c);
 /* Start what c->io says of storage, all but done(). */
 void iou_flow_submit_io(struct iou_chunk *c);
-/* The chunks whose transfers ended, to the end of @list. False: there are none. */
-bool iou_flow_reap(struct iou_flow *f, struct list_head *list);
+/*
+ * Are sends to be taken back, once, or now with what cannot be taken back given up
+ * (@dying)? @why: the reason that they end with.
+ */
+bool iou_flow_revokes(struct iou_flow *f, bool *dying, u16 *why);
 
 /*
  * Run the program over the bytes of a chunk at c->addr. -ENODATA: it drops them. 0:

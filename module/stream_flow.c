@@ -99,7 +99,8 @@ void iou_flow_submit_io(struct iou_chunk *c)
 	}
 }
 
-bool iou_flow_reap(struct iou_flow *f, struct list_head *list)
+/* The chunks whose transfers ended, to the end of @list. False: there are none. */
+static bool iou_flow_reap(struct iou_flow *f, struct list_head *list)
 {
 	spin_lock_irq(&f->done_lock);
 	list_splice_tail_init(&f->done, list);
@@ -253,11 +254,28 @@ static bool iou_flow_over(struct iou_flow *f)
 	return over;
 }
 
+static void iou_flow_turn(struct iou_flow *f)
+{
+	struct iou_chunk *c, *next;
+	LIST_HEAD(done);
+	bool more;
+
+	do {
+		list_for_each_entry_safe(c, next, &done, node) {
+			f->busy--;
+			f->ops->ended(f, c);
+		}
+		INIT_LIST_HEAD(&done);
+		more = f->ops->turn(f);
+		cond_resched();
+	} while (iou_flow_reap(f, &done) || more);
+}
+
 static void iou_flow_work(struct work_struct *work)
 {
 	struct iou_flow *f = container_of(work, struct iou_flow, work);
 
-	f->ops->turn(f);
+	iou_flow_turn(f);
 	if (iou_flow_over(f))
 		iou_flow_finish(f);
 }
@@ -296,6 +314,21 @@ static void iou_flow_canceled(struct iou_waiter *w, int error, u16 reason)
 		mod_delayed_work(iou_wq, &f->timer, IOU_FLOW_LINGER);
 	iou_flow_kick(f);
 	spin_unlock_bh(&f->lock);
+}
+
+bool iou_flow_revokes(struct iou_flow *f, bool *dying, u16 *why)
+{
+	bool canceled;
+
+	spin_lock_bh(&f->lock);
+	canceled = f->canceled;
+	*dying = f->dying;
+	*why = f->why;
+	spin_unlock_bh(&f->lock);
+	if (!canceled || (f->revoked && !*dying))
+		return false;
+	f->revoked = true;
+	return true;
 }
 
 /* Under iou_file.wait_lock: from here on it may end, and everything be freed. */

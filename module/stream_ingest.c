@@ -345,31 +345,27 @@ static void iou_ingest_was_flushed(struct iou_flow *f)
 
 /* --------------------------------------------------------------------- end */
 
-static void iou_ingest_turn(struct iou_flow *f)
+static void iou_ingest_ended(struct iou_flow *f, struct iou_chunk *c)
 {
-	struct iou_chunk *c, *next;
-	LIST_HEAD(done);
+	if (c == &f->flush)
+		iou_ingest_was_flushed(f);
+	else
+		iou_ingest_was_written(f, c);
+}
+
+static bool iou_ingest_turn(struct iou_flow *f)
+{
 	bool begun;
 
-	do {
-		list_for_each_entry_safe(c, next, &done, node) {
-			f->busy--;
-			if (c == &f->flush)
-				iou_ingest_was_flushed(f);
-			else
-				iou_ingest_was_written(f, c);
-		}
-		INIT_LIST_HEAD(&done);
-		iou_ingest_end_chunk(f);
-		iou_ingest_write_ready(f);
-		iou_ingest_retire(f);
-		iou_ingest_flush(f);
-		iou_ingest_tell(f);
-		begun = iou_ingest_begin_chunk(f);
-		if (begun)
-			iou_sock_recv(f->sock);
-		cond_resched();
-	} while (iou_flow_reap(f, &done) || begun);
+	iou_ingest_end_chunk(f);
+	iou_ingest_write_ready(f);
+	iou_ingest_retire(f);
+	iou_ingest_flush(f);
+	iou_ingest_tell(f);
+	begun = iou_ingest_begin_chunk(f);
+	if (begun)
+		iou_sock_recv(f->sock);
+	return begun;
 }
 
 static bool iou_ingest_is_over(struct iou_flow *f)
@@ -402,6 +398,7 @@ const struct iou_flow_ops iou_ingest_ops = {
 	.layout = IO_UNIFIED_LAYOUT_BYTES,
 	.io = IOU_IO_WRITE,
 	.check = iou_ingest_check,
+	.ended = iou_ingest_ended,
 	.turn = iou_ingest_turn,
 	.over = iou_ingest_is_over,
 	.timer = iou_ingest_timer,

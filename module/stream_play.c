@@ -381,20 +381,14 @@ static void iou_play_was_sent(struct iou_flow *f, struct iou_chunk *c)
 /* Take back what waits, from the last one on: a recording has no gaps. */
 static void iou_play_revoke(struct iou_flow *f)
 {
-	bool canceled, dying;
 	struct iou_chunk *c;
+	bool dying;
+	u16 why;
 	u64 n;
 	u32 i;
-	u16 why;
 
-	spin_lock_bh(&f->lock);
-	canceled = f->canceled;
-	dying = f->dying;
-	why = f->why;
-	spin_unlock_bh(&f->lock);
-	if (!canceled || (f->revoked && !dying))
+	if (!iou_flow_revokes(f, &dying, &why))
 		return;
-	f->revoked = true;
 	for (n = f->mid; n != f->out; n--) {
 		c = iou_flow_chunk(f, n - 1);
 		if (c->state != IOU_CHUNK_SENDING)
@@ -442,26 +436,21 @@ static void iou_play_retire(struct iou_flow *f)
 	}
 }
 
-static void iou_play_turn(struct iou_flow *f)
+static void iou_play_ended(struct iou_flow *f, struct iou_chunk *c)
 {
-	struct iou_chunk *c, *next;
-	LIST_HEAD(done);
+	if (c->state == IOU_CHUNK_IO)
+		iou_serve_was_read(f, c);
+	else
+		iou_play_was_sent(f, c);
+}
 
-	do {
-		list_for_each_entry_safe(c, next, &done, node) {
-			f->busy--;
-			if (c->state == IOU_CHUNK_IO)
-				iou_serve_was_read(f, c);
-			else
-				iou_play_was_sent(f, c);
-		}
-		INIT_LIST_HEAD(&done);
-		iou_play_revoke(f);
-		iou_play_send_ready(f);
-		iou_play_retire(f);
-		iou_serve_read_ahead(f);
-		cond_resched();
-	} while (iou_flow_reap(f, &done));
+static bool iou_play_turn(struct iou_flow *f)
+{
+	iou_play_revoke(f);
+	iou_play_send_ready(f);
+	iou_play_retire(f);
+	iou_serve_read_ahead(f);
+	return false;
 }
 
 const struct iou_flow_ops iou_play_ops = {
@@ -469,6 +458,7 @@ const struct iou_flow_ops iou_play_ops = {
 	.layout = IO_UNIFIED_LAYOUT_ALIGNED,
 	.io = IOU_IO_READ,
 	.check = iou_play_check,
+	.ended = iou_play_ended,
 	.turn = iou_play_turn,
 	.over = iou_serve_is_over,
 	.timer = iou_serve_timer,

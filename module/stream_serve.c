@@ -198,19 +198,13 @@ static void iou_serve_was_sent(struct iou_flow *f, struct iou_chunk *c)
  */
 static void iou_serve_revoke(struct iou_flow *f)
 {
-	bool canceled, dying, leaving;
+	bool dying, leaving;
 	struct iou_chunk *c;
 	u16 why;
 	u64 i;
 
-	spin_lock_bh(&f->lock);
-	canceled = f->canceled;
-	dying = f->dying;
-	why = f->why;
-	spin_unlock_bh(&f->lock);
-	if (!dying && (!canceled || f->revoked))
+	if (!iou_flow_revokes(f, &dying, &why))
 		return;
-	f->revoked = true;
 	for (i = f->mid; i != f->out; i--) {
 		c = iou_flow_chunk(f, i - 1);
 		if (c->state == IOU_CHUNK_SENDING &&
@@ -262,26 +256,21 @@ static void iou_serve_retire(struct iou_flow *f)
 	}
 }
 
-static void iou_serve_turn(struct iou_flow *f)
+static void iou_serve_ended(struct iou_flow *f, struct iou_chunk *c)
 {
-	struct iou_chunk *c, *next;
-	LIST_HEAD(done);
+	if (c->state == IOU_CHUNK_IO)
+		iou_serve_was_read(f, c);
+	else
+		iou_serve_was_sent(f, c);
+}
 
-	do {
-		list_for_each_entry_safe(c, next, &done, node) {
-			f->busy--;
-			if (c->state == IOU_CHUNK_IO)
-				iou_serve_was_read(f, c);
-			else
-				iou_serve_was_sent(f, c);
-		}
-		INIT_LIST_HEAD(&done);
-		iou_serve_revoke(f);
-		iou_serve_send_ready(f);
-		iou_serve_retire(f);
-		iou_serve_read_ahead(f);
-		cond_resched();
-	} while (iou_flow_reap(f, &done));
+static bool iou_serve_turn(struct iou_flow *f)
+{
+	iou_serve_revoke(f);
+	iou_serve_send_ready(f);
+	iou_serve_retire(f);
+	iou_serve_read_ahead(f);
+	return false;
 }
 
 bool iou_serve_is_over(struct iou_flow *f)
@@ -309,6 +298,7 @@ const struct iou_flow_ops iou_serve_ops = {
 	.layout = IO_UNIFIED_LAYOUT_BYTES,
 	.io = IOU_IO_READ,
 	.check = iou_serve_check,
+	.ended = iou_serve_ended,
 	.turn = iou_serve_turn,
 	.over = iou_serve_is_over,
 	.timer = iou_serve_timer,
