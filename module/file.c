@@ -9,7 +9,8 @@
  *
  * An attachment has as many workers at once as io_uring would give it. More only
  * wait for each other inside of the file system, its log first, and one that is
- * slow must not take the workers of all.
+ * slow must not take the workers of all. Writes that extend the file have one of
+ * their own: no file system does two of them at once.
  */
 #include <linux/bio.h>
 #include <linux/cred.h>
@@ -18,6 +19,7 @@
 #include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
 
@@ -26,6 +28,8 @@
 #define IOU_FILE_MAX_ALIGN SZ_64K
 #define IOU_FILE_THAW (HZ / 10) /* how often to look */
 #define IOU_FILE_WORKERS 4 /* of an attachment, for each CPU */
+#define IOU_FILE_RUN_BYTES SZ_2M /* of writes that are done as one */
+#define IOU_FILE_RUN_VECS (PAGE_SIZE / sizeof(struct bio_vec))
 
 static struct workqueue_struct *iou_file_wq;
 
@@ -76,7 +80,8 @@ static void iou_file_thaw(struct work_struct *work)
 {
 	struct iou_storage *st =
 		container_of(to_delayed_work(work), struct iou_storage, thaw);
-	struct llist_node *node = llist_del_all(&st->frozen);
+	struct llist_node *node =
+		llist_reverse_order(llist_del_all(&st->frozen));
 	struct iou_io *io, *next;
 
 	/* The last of them may be the last to hold the attachment. */
@@ -169,6 +174,20 @@ static void iou_file_complete(struct kiocb *iocb, long ret)
 	iou_file_put(io);
 }
 
+/* Of what is left of @io, or from there on */
+static void iou_file_init_kiocb(struct kiocb *iocb, const struct iou_io *io)
+{
+	init_sync_kiocb(iocb, io->st->file);
+	iocb->ki_pos = iou_file_pos(io) + io->moved;
+	/* Whatever fcntl() made of the file meanwhile. */
+	iocb->ki_flags |= IOCB_DIRECT;
+	iocb->ki_flags &= ~(IOCB_APPEND | IOCB_NOWAIT);
+	if (io->flags & IO_UNIFIED_F_FUA)
+		iocb->ki_flags |= IOCB_DSYNC;
+	if (iou_file_writes(io))
+		iocb->ki_flags |= IOCB_WRITE;
+}
+
 /* Result of the file system, or -EIOCBQUEUED. */
 static ssize_t iou_file_issue(struct iou_io *io, bool nowait)
 {
@@ -178,18 +197,10 @@ static ssize_t iou_file_issue(struct iou_io *io, bool nowait)
 	struct iov_iter iter;
 	ssize_t ret;
 
-	init_sync_kiocb(iocb, file);
+	iou_file_init_kiocb(iocb, io);
 	iocb->ki_complete = iou_file_complete;
-	iocb->ki_pos = iou_file_pos(io) + io->moved;
-	/* Whatever fcntl() made of the file meanwhile. */
-	iocb->ki_flags |= IOCB_DIRECT;
-	iocb->ki_flags &= ~(IOCB_APPEND | IOCB_NOWAIT);
 	if (nowait)
 		iocb->ki_flags |= IOCB_NOWAIT;
-	if (io->flags & IO_UNIFIED_F_FUA)
-		iocb->ki_flags |= IOCB_DSYNC;
-	if (write)
-		iocb->ki_flags |= IOCB_WRITE;
 
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, io->bvec,
 		      io->nr_bvec, io->skip + io->len);
@@ -229,6 +240,159 @@ static void iou_file_rw(struct iou_io *io)
 	ret = iou_file_issue(io, false);
 	revert_creds(old);
 	iou_file_issued(io, ret);
+}
+
+/* ----------------------------------------------------------------- extending */
+
+static bool iou_file_extends(const struct iou_io *io)
+{
+	return iou_file_writes(io) &&
+	       iou_file_pos(io) + io->len > i_size_read(iou_file_inode(io));
+}
+
+/* Can @io be written with a run of @bytes in @nr slices that begins with @first? */
+static bool iou_file_goes_on(const struct iou_io *first, u32 bytes, u32 nr,
+			     const struct iou_io *io)
+{
+	return !first->moved && !io->moved && io->pos == first->pos + bytes &&
+	       !((first->flags ^ io->flags) & IO_UNIFIED_F_FUA) &&
+	       bytes + io->len <= IOU_FILE_RUN_BYTES &&
+	       nr + io->nr_bvec <= IOU_FILE_RUN_VECS;
+}
+
+/* What has waited longest, and what goes on behind it. False: nothing waits. */
+static bool iou_file_take_run(struct iou_storage *st, struct list_head *run)
+{
+	struct iou_io *first, *io, *next;
+	u32 bytes = 0, nr = 0;
+	unsigned long flags;
+
+	spin_lock_irqsave(&st->later_lock, flags);
+	first = list_first_entry_or_null(&st->appends, struct iou_io, later);
+	st->appending = first;
+	list_for_each_entry_safe(io, next, &st->appends, later) {
+		if (io != first && !iou_file_goes_on(first, bytes, nr, io))
+			break;
+		list_move_tail(&io->later, run);
+		bytes += io->len;
+		nr += io->nr_bvec;
+	}
+	spin_unlock_irqrestore(&st->later_lock, flags);
+	return first;
+}
+
+/* The memory of an io as a list of its own; returns its end. */
+static struct bio_vec *iou_file_add_vecs(struct bio_vec *bv,
+					 const struct iou_io *io)
+{
+	const struct bio_vec *from = io->bvec;
+	u32 skip = io->skip, left = io->len;
+
+	for (; left; from++, bv++) {
+		const u32 off = from->bv_offset + skip;
+
+		bv->bv_page = from->bv_page + (off >> PAGE_SHIFT);
+		bv->bv_offset = offset_in_page(off);
+		bv->bv_len = min(left, from->bv_len - skip);
+		left -= bv->bv_len;
+		skip = 0;
+	}
+	return bv;
+}
+
+/* A run as one write, which is waited for. Returns what the file system does. */
+static ssize_t iou_file_write_run(struct iou_storage *st,
+				  const struct list_head *run)
+{
+	struct bio_vec *end = st->run_vecs;
+	const struct cred *old;
+	struct iov_iter iter;
+	struct kiocb iocb;
+	struct iou_io *io;
+	size_t bytes = 0;
+	ssize_t ret;
+
+	list_for_each_entry(io, run, later) {
+		end = iou_file_add_vecs(end, io);
+		bytes += io->len;
+	}
+	iov_iter_bvec(&iter, ITER_SOURCE, st->run_vecs, end - st->run_vecs,
+		      bytes);
+	iou_file_init_kiocb(&iocb, list_first_entry(run, struct iou_io, later));
+
+	old = override_creds(st->file->f_cred);
+	ret = rw_verify_area(WRITE, st->file, &iocb.ki_pos, bytes);
+	if (!ret)
+		ret = st->file->f_op->write_iter(&iocb, &iter);
+	revert_creds(old);
+	return ret;
+}
+
+/* Where it failed each is tried alone: the result of one is not that of another. */
+static void iou_file_end_run(struct list_head *run, ssize_t ret)
+{
+	struct iou_io *io, *next;
+	size_t moved = max_t(ssize_t, ret, 0);
+
+	list_for_each_entry_safe(io, next, run, later) {
+		list_del(&io->later);
+		if (moved >= io->len) {
+			moved -= io->len;
+			io->moved = io->len;
+			iou_file_end(io, 0);
+		} else {
+			moved = 0;
+			iou_file_rw(io);
+		}
+	}
+}
+
+static void iou_file_do_run(struct iou_storage *st, struct list_head *run)
+{
+	struct super_block *sb = file_inode(st->file)->i_sb;
+	ssize_t ret = 0;
+
+	/* Frozen, they wait one by one. */
+	if (!list_is_singular(run) && sb_start_write_trylock(sb)) {
+		ret = iou_file_write_run(st, run);
+		sb_end_write(sb);
+	}
+	iou_file_end_run(run, ret);
+}
+
+static void iou_file_append_work(struct work_struct *work)
+{
+	struct iou_storage *st = container_of(work, struct iou_storage, append);
+	LIST_HEAD(run);
+
+	/* The ops may be the last to hold it, and over before we are. */
+	percpu_ref_get(&st->att.refs);
+	while (iou_file_take_run(st, &run)) {
+		iou_file_do_run(st, &run);
+		cond_resched();
+	}
+	iou_att_put(&st->att);
+}
+
+/*
+ * Any file system extends a file by one write at a time, and most wait for the drive
+ * in between: more workers would only wait for each other. Meanwhile a run of writes,
+ * each behind the one before, comes together. It is written as one, which costs the
+ * file system what a single one does.
+ */
+static void iou_file_append(struct iou_io *io)
+{
+	struct iou_storage *st = io->st;
+	unsigned long flags;
+	bool start;
+
+	spin_lock_irqsave(&st->later_lock, flags);
+	list_add_tail(&io->later, &st->appends);
+	start = !st->appending;
+	st->appending = true;
+	spin_unlock_irqrestore(&st->later_lock, flags);
+	if (start)
+		queue_work(iou_file_wq, &st->append);
 }
 
 /* -------------------------------------------------------------------- others */
@@ -324,6 +488,10 @@ static void iou_file_later(struct iou_io *io)
 	unsigned long flags;
 	bool start;
 
+	if (iou_file_extends(io)) {
+		iou_file_append(io);
+		return;
+	}
 	INIT_WORK(&io->work, iou_file_work);
 	spin_lock_irqsave(&st->later_lock, flags);
 	start = st->workers < IOU_FILE_WORKERS * num_online_cpus();
@@ -354,6 +522,7 @@ void iou_file_submit(struct iou_io *io)
 		return;
 	}
 	if (!iou_file_has_data(io) || !(file->f_mode & FMODE_NOWAIT) ||
+	    iou_file_extends(io) ||
 	    (iou_file_writes(io) && !iou_file_start_write(io))) {
 		iou_file_later(io);
 		return;
@@ -439,6 +608,13 @@ int iou_file_attach(struct iou_storage *st, struct io_unified_attach *arg)
 	ret = iou_file_window(st, arg);
 	if (ret)
 		return ret;
+	if (st->writable) {
+		st->run_vecs = kmalloc_array(IOU_FILE_RUN_VECS,
+					     sizeof(*st->run_vecs),
+					     GFP_KERNEL_ACCOUNT);
+		if (!st->run_vecs)
+			return -ENOMEM;
+	}
 
 	st->path = IO_UNIFIED_PATH_FILE;
 	st->limit = rlimit(RLIMIT_FSIZE);
@@ -447,6 +623,8 @@ int iou_file_attach(struct iou_storage *st, struct io_unified_attach *arg)
 	st->max_segs = BIO_MAX_VECS;
 	spin_lock_init(&st->later_lock);
 	INIT_LIST_HEAD(&st->later);
+	INIT_LIST_HEAD(&st->appends);
+	INIT_WORK(&st->append, iou_file_append_work);
 	init_llist_head(&st->frozen);
 	INIT_DELAYED_WORK(&st->thaw, iou_file_thaw);
 	return 0;
@@ -455,6 +633,7 @@ int iou_file_attach(struct iou_storage *st, struct io_unified_attach *arg)
 void iou_file_detach(struct iou_storage *st)
 {
 	cancel_delayed_work_sync(&st->thaw);
+	kfree(st->run_vecs);
 }
 
 int iou_file_init(void)

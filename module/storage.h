@@ -57,9 +57,13 @@ static inline enum iou_io_op iou_io_op_of(u32 flags)
  * @pollable: it has queues without interrupts
  * @mq: its bios become requests of @queue, not bios for others
  * @limit: file: where writes must end
- * @later_lock: file: @later, @workers; _irqsave
+ * @later_lock: file: @later, @workers, @appends, @appending; _irqsave
  * @later: file: what waits for a worker
  * @workers: file: how many it has
+ * @appends: file: writes that extend it, and wait for @append
+ * @appending: file: which is at work
+ * @append: file: writes them, one after the other
+ * @run_vecs: file: the memory of those that it writes as one
  * @frozen: file: what waits for its file system to be thawed
  * @thaw: file: looks whether it was
  */
@@ -88,6 +92,10 @@ struct iou_storage {
 	spinlock_t later_lock; /* see above */
 	struct list_head later;
 	unsigned int workers;
+	struct list_head appends;
+	bool appending;
+	struct work_struct append;
+	struct bio_vec *run_vecs;
 	struct llist_head frozen;
 	struct delayed_work thaw;
 };
@@ -129,7 +137,7 @@ static inline struct iou_storage *iou_att_storage(struct iou_att *att)
  * @bio: of the first part
  * @kiocb: file: the part under way
  * @result: file: what became of it
- * @later: file: in iou_storage.later
+ * @later: file: in iou_storage.later or .appends
  * @frozen: file: in iou_storage.frozen
  * @moved: file: bytes done before it
  * @work: what has to sleep

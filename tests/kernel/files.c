@@ -220,6 +220,73 @@ static void end(void)
 	CHECK_EQ(t_file_size("f"), 10240);
 }
 
+/* Writes that the drive got so far. */
+static u64 written_times(void)
+{
+	char path[64];
+	unsigned long long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", disk.name);
+	f = fopen(path, "r");
+	REQUIRE(f && fscanf(f, "%*u %*u %*u %*u %llu", &n) == 1);
+	fclose(f);
+	return n;
+}
+
+/*
+ * What extends a file waits for one another and comes together, so that many small
+ * writes are few large ones; each with its own bytes, its own place and its own result.
+ */
+static void appends(void)
+{
+	enum { N = 48, LEN = 8192 };
+	struct io_unified_attach a = { .dev_len = 4 * MIB };
+	int s = t_attach_file(&r, "f", O_RDWR | O_CREAT, &a);
+	u64 before = written_times(), end = 0;
+	bool seen[N] = {};
+	u64 at[N], addr;
+	struct t_res res;
+	int i;
+
+	for (i = 0; i < N; i++) {
+		struct io_unified_desc d = {
+			.ops = NVME, .flags = WRITE, .storage = s, .len = LEN
+		};
+
+		/* out of order; the last ones are as many requests to a drive */
+		addr = t_frame(&r, 4 * (i ^ 1)) + (i < N - 8 ? 0 : 512);
+		t_fill(t_ptr(&r, addr), LEN, 100 + i);
+		if (i == N / 2)
+			end += 65536;
+		if (i == N / 3)
+			d.flags |= IO_UNIFIED_F_FUA;
+		at[i] = end;
+		d.user_data = i;
+		d.addr = addr;
+		d.dev_offset = end;
+		end += LEN;
+		t_queue(&r, &d);
+	}
+	t_submit(&r);
+	for (i = 0; i < N; i++) {
+		REQUIRE(t_reap(&r, &res, 20000), "%d of %d", i, N);
+		CHECK_EQ(res.res, LEN, "reason %u", res.reason);
+		REQUIRE(res.user_data < N && !seen[res.user_data]);
+		seen[res.user_data] = true;
+	}
+	/* the file system's own, of its log, come to that */
+	CHECK(written_times() - before < N * 2 / 3, "%llu for %d writes",
+	      (unsigned long long)(written_times() - before), N);
+	CHECK_EQ(t_file_size("f"), end);
+	for (i = 0; i < N; i++)
+		check_file("f", LEN, at[i], 100 + i);
+	check_zeros("f", 65536, at[N / 2] - 65536);
+	CHECK_EQ(t_stat(&r, IO_UNIFIED_KIND_STORAGE, s,
+			IO_UNIFIED_STAT_WRITTEN_BYTES),
+		 N * LEN);
+}
+
 /* Many at once, each block with what was written to it last. */
 static void many(void)
 {
@@ -436,6 +503,38 @@ static void flags(void)
 
 /* ------------------------------------------------------------------- limits */
 
+/* Of a run that has no room as a whole, what has is written. */
+static void run_without_space(int s, u64 offset)
+{
+	enum { N = 14, LEN = MIB / 2 };
+	struct io_unified_desc d = {
+		.ops = NVME, .flags = WRITE, .storage = s, .len = LEN
+	};
+	int i, wrote = 0;
+	struct t_res res;
+
+	for (i = 0; i < N; i++) {
+		d.user_data = i;
+		d.addr = t_frame(&r, 0) + 8 * MIB + i * LEN;
+		d.dev_offset = offset + i * LEN;
+		t_fill(t_ptr(&r, d.addr), LEN, 200 + i);
+		t_queue(&r, &d);
+	}
+	t_submit(&r);
+	for (i = 0; i < N; i++) {
+		REQUIRE(t_reap(&r, &res, 20000), "%d", i);
+		if (res.res != LEN) {
+			refused(res, -ENOSPC, IO_UNIFIED_REASON_NO_SPACE,
+				"a write of a run");
+			continue;
+		}
+		check_file("f", LEN, offset + res.user_data * LEN,
+			   200 + res.user_data);
+		wrote++;
+	}
+	CHECK(wrote && wrote < N, "%d", wrote);
+}
+
 static void no_space(void)
 {
 	struct io_unified_attach a = { .dev_len = 256 * MIB };
@@ -457,6 +556,7 @@ static void no_space(void)
 	}
 	refused(res, -ENOSPC, IO_UNIFIED_REASON_NO_SPACE, "a full file system");
 	CHECK(i > 1 && i < 6, "%d", i);
+	run_without_space(s, i * 8ull * MIB);
 	check_file("f", 8 * MIB, 0, 9);
 	/* What is there can be written, and more when there is room again. */
 	check_io(WRITE, s, t_frame(&r, 0), 8 * MIB, 0);
@@ -493,9 +593,9 @@ static void in_turn(void)
 		const char *name;
 		void (*run)(void);
 	} parts[] = {
-		{ "end of file", end },		{ "attach", attach },
-		{ "rights", rights },		{ "flags of the file", flags },
-		{ "RLIMIT_FSIZE", file_limit },
+		{ "end of file", end },		{ "appends", appends },
+		{ "attach", attach },		{ "rights", rights },
+		{ "flags of the file", flags }, { "RLIMIT_FSIZE", file_limit },
 	};
 	u32 i;
 
