@@ -6,6 +6,9 @@
  * writes each by a bio, several at a time: TCP, one copy and the block layer, with
  * nothing around them. The stack wakes it for @lowat bytes, or for each segment.
  *
+ * A file that grows is written by its file system one write at a time, which is waited
+ * for. So all chunks are received first, and one write takes them all.
+ *
  * insmod iou_floor_ingest.ko port=9000 dev=/dev/nullb0, which returns when the peer has
  * closed the connection and all is written.
  */
@@ -17,6 +20,7 @@
 #include <linux/in.h>
 #include <linux/module.h>
 #include <linux/net.h>
+#include <linux/uio.h>
 #include <net/sock.h>
 
 #define DEPTH 4
@@ -97,6 +101,53 @@ static int floor_take(struct socket *sock, struct block_device *bdev)
 	return n < 0 ? n : blkdev_issue_flush(bdev);
 }
 
+/* The chunks in the slots, of which the last may be padded, as one write */
+static int floor_write_file(struct file *file, u64 pos, size_t len)
+{
+	struct bio_vec vec[DEPTH];
+	struct iov_iter iter;
+	struct kiocb iocb;
+	ssize_t ret;
+	int i;
+
+	for (i = 0; i < DEPTH; i++)
+		vec[i] = (struct bio_vec){ slots[i].pages, chunk, 0 };
+	iov_iter_bvec(&iter, ITER_SOURCE, vec, DEPTH, len);
+	init_sync_kiocb(&iocb, file);
+	iocb.ki_flags |= IOCB_WRITE;
+	iocb.ki_pos = pos;
+	file_start_write(file);
+	ret = file->f_op->write_iter(&iocb, &iter);
+	file_end_write(file);
+	if (ret < 0)
+		return ret;
+	return ret == len ? 0 : -EIO;
+}
+
+static int floor_take_file(struct socket *sock, struct file *file)
+{
+	int ret, n = chunk;
+	u64 pos = 0;
+	size_t len;
+
+	while (n == chunk) {
+		for (len = 0; n == chunk && len < DEPTH * chunk; len += n) {
+			n = floor_receive(sock, &slots[len / chunk]);
+			if (n < 0)
+				return n;
+		}
+		if (n < chunk)
+			memset(page_address(slots[len / chunk].pages) + n, 0,
+			       round_up(n, BLOCK) - n);
+		len = round_up(len, BLOCK);
+		ret = len ? floor_write_file(file, pos, len) : 0;
+		if (ret)
+			return ret;
+		pos += len;
+	}
+	return vfs_fsync(file, 1);
+}
+
 static int floor_accept(struct socket **conn)
 {
 	struct sockaddr_in at = {
@@ -153,11 +204,13 @@ static int __init floor_init(void)
 	file = filp_open(dev, O_RDWR | O_DIRECT, 0);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	ret = S_ISBLK(file_inode(file)->i_mode) ? floor_alloc() : -ENOTBLK;
+	ret = floor_alloc();
 	if (!ret)
 		ret = floor_accept(&conn);
 	if (!ret) {
-		ret = floor_take(conn, I_BDEV(file->f_mapping->host));
+		ret = S_ISBLK(file_inode(file)->i_mode) ?
+			      floor_take(conn, I_BDEV(file->f_mapping->host)) :
+			      floor_take_file(conn, file);
 		sock_release(conn);
 	}
 	if (!ret && errors)
