@@ -363,23 +363,32 @@ static bool over(const struct ingest *r)
 	return r->stopping && !r->accepting;
 }
 
+/*
+ * Half of what a connection has in flight: the other half receives meanwhile. Whoever
+ * is promised that bytes are on storage is not kept waiting.
+ */
+static unsigned int wait_for(const struct ingest *r)
+{
+	const struct ingest_options *o = r->o;
+
+	if (o->udp || o->ack || o->flush == FLUSH_BYTES ||
+	    o->flush == FLUSH_EVERY)
+		return 1;
+	return (unsigned int)(o->depth + 1) / 2;
+}
+
 static int run(struct ingest *r)
 {
 	while (!over(r)) {
 		const uint64_t now = now_ns(CLOCK_MONOTONIC);
 		const uint64_t next = timers(r, now);
 		const uint64_t wait = next > now ? next - now : 0;
-		struct __kernel_timespec ts = {
-			.tv_sec = (int64_t)(wait / NSEC),
-			.tv_nsec = (int64_t)(wait % NSEC),
-		};
 		struct io_uring_cqe *cqe;
 		int err;
 
 		if (over(r))
 			break;
-		err = io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, &ts,
-						       NULL);
+		err = session_wait(&r->ring, wait_for(r), wait);
 		r->syscalls++;
 		if (err < 0 && err != -ETIME && err != -EINTR &&
 		    err != -EBUSY && err != -EAGAIN)

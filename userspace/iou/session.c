@@ -38,6 +38,29 @@ int session_ring(struct io_uring *ring, unsigned int entries,
 		err == -EPERM ? ": see sysctl kernel.io_uring_disabled" : "");
 }
 
+int session_wait(struct io_uring *ring, unsigned int nr, uint64_t ns)
+{
+	struct __kernel_timespec ts = {
+		.tv_sec = (int64_t)(ns / NSEC),
+		.tv_nsec = (int64_t)(ns % NSEC),
+	};
+	struct io_uring_cqe *cqe;
+	int err;
+
+#ifdef IORING_FEAT_MIN_TIMEOUT
+	if (nr > 1 && ns > SESSION_PATIENCE_NS &&
+	    ring->features & IORING_FEAT_MIN_TIMEOUT) {
+		err = io_uring_submit_and_wait_min_timeout(
+			ring, &cqe, nr, &ts, SESSION_PATIENCE_NS / 1000, NULL);
+		return err < 0 ? err : 0;
+	}
+#else
+	(void)nr;
+#endif
+	err = io_uring_submit_and_wait_timeout(ring, &cqe, 1, &ts, NULL);
+	return err < 0 ? err : 0;
+}
+
 int session_program(struct iou_region *r, struct program *p, const char *file,
 		    const char *const *set, unsigned int nr_set,
 		    struct io_unified_attach *out)

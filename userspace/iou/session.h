@@ -9,6 +9,7 @@
 #include "program.h"
 
 #define NSEC 1000000000ull
+#define SESSION_PATIENCE_NS 1000000ull
 
 static inline uint64_t now_ns(clockid_t clock)
 {
@@ -27,6 +28,15 @@ int session_failed(const struct iou_region *r, int err, const char *what);
  */
 int session_ring(struct io_uring *ring, unsigned int entries,
 		 unsigned int cq_entries);
+
+/*
+ * Submits, and waits for a completion, for @ns at most. @nr: how many to wait for while
+ * they come fast, within SESSION_PATIENCE_NS of the call: each time that somebody is
+ * woken costs a switch and a system call. After that the first one ends it, so a single
+ * one is told of late only by what is left of this. Kernels before 6.12 know of no such
+ * wait: there, 1. Returns 0 or -errno.
+ */
+int session_wait(struct io_uring *ring, unsigned int nr, uint64_t ns);
 
 /* Loads @file into @p, with @set, and attaches it; an exit code. */
 int session_program(struct iou_region *r, struct program *p, const char *file,
