@@ -97,43 +97,44 @@ static void iou_plain_tx_post(struct iou_pair *p, struct iou_tx **txs, u32 n)
 	iou_cq_wake(p);
 }
 
-/* As many from the first on as are of one command and went well. */
+/* As many from the first on as are plain, of one command, and went well. */
 static u32 iou_plain_tx_alike(struct iou_tx **txs, u32 n)
 {
 	const struct iou_op *first = iou_op_of_tx(txs[0]);
+	const struct io_uring_cmd *cmd = first->cmd;
+	const struct iou_pair *p = first->pair;
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		const struct iou_op *op = iou_op_of_tx(txs[i]);
+		const struct iou_tx *tx = txs[i];
 
-		if (unlikely(op->tx.error) || op->pair != first->pair ||
-		    op->cmd != first->cmd)
+		if (unlikely(tx->sent_many != first->tx.sent_many || tx->error))
+			break;
+		/* It is an op, then. */
+		if (iou_op_of_tx(txs[i])->pair != p ||
+		    iou_op_of_tx(txs[i])->cmd != cmd)
 			break;
 	}
 	return i;
 }
 
-static void iou_plain_tx_sent_many(struct iou_tx **txs, u32 n)
+static u32 iou_plain_tx_sent_many(struct iou_tx **txs, u32 n)
 {
-	u32 same;
+	struct iou_op *op = iou_op_of_tx(txs[0]);
+	struct iou_netq *q = op->tx.q;
+	struct io_uring_cmd *cmd = op->cmd;
 
-	for (; n; n -= same, txs += same) {
-		struct iou_op *op = iou_op_of_tx(txs[0]);
-		struct iou_netq *q = op->tx.q;
-		struct io_uring_cmd *cmd = op->cmd;
-
-		same = iou_plain_tx_alike(txs, n);
-		if (unlikely(!same)) {
-			iou_plain_tx_odd(op);
-			same = 1;
-			continue;
-		}
-		iou_plain_tx_post(op->pair, txs, same);
-		/* With the last of them the pair may go. */
-		percpu_ref_put_many(&q->att.refs, same);
-		if (cmd)
-			iou_uring_burst_put_many(cmd, same);
+	n = iou_plain_tx_alike(txs, n);
+	if (unlikely(!n)) {
+		iou_plain_tx_odd(op);
+		return 1;
 	}
+	iou_plain_tx_post(op->pair, txs, n);
+	/* With the last of them the pair may go. */
+	percpu_ref_put_many(&q->att.refs, n);
+	if (cmd)
+		iou_uring_burst_put_many(cmd, n);
+	return n;
 }
 
 static void iou_plain_tx_sent(struct iou_tx *tx)
@@ -248,7 +249,7 @@ static noinline void iou_plain_tx_waits(struct iou_tx **txs, u32 n)
 u32 iou_plain_tx_take(struct iou_pair *p, u32 nr,
 		      const struct iou_ring_take *take)
 {
-	struct iou_tx *txs[IOU_TX_BATCH];
+	struct iou_tx *txs[IOU_TX_BATCH] __uninitialized;
 	struct iou_netq *q = NULL;
 	u32 n;
 
@@ -258,7 +259,8 @@ u32 iou_plain_tx_take(struct iou_pair *p, u32 nr,
 			&p->sqes[(p->sq_cons + n) & p->sq_mask];
 		struct iou_op *op;
 
-		if (!iou_plain_tx_expected(shared))
+		/* Where one is, there are more. */
+		if (!n && !iou_plain_tx_expected(shared))
 			break;
 		op = iou_plain_tx_op(p);
 		if (unlikely(!op))

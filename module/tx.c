@@ -33,23 +33,13 @@
 /* How long a detach waits for packets that the device has */
 #define IOU_TX_LINGER HZ
 
-/* Does the interface copy? */
-static void iou_tx_learn(struct iou_txq *t, const struct iou_tx *tx)
-{
-	u32 copies = 0;
-
-	if (tx->orphaned)
-		copies = min(READ_ONCE(t->copies), IOU_TX_COPIES) + 1;
-	if (copies != READ_ONCE(t->copies))
-		WRITE_ONCE(t->copies, copies);
-}
-
-/* Packets of one queue */
+/* Packets of one queue. What is watched tells whether the interface copies. */
 static void iou_tx_count(struct iou_tx **txs, u32 n)
 {
 	struct iou_netq *q = txs[0]->q;
+	const u32 before = READ_ONCE(q->tx.copies);
+	u32 sent = 0, copies = before, i;
 	u64 bytes = 0, copied = 0;
-	u32 sent = 0, i;
 
 	for (i = 0; i < n; i++) {
 		const struct iou_tx *tx = txs[i];
@@ -60,9 +50,12 @@ static void iou_tx_count(struct iou_tx **txs, u32 n)
 		bytes += tx->len;
 		if (tx->copied)
 			copied += tx->len;
-		if (tx->watched)
-			iou_tx_learn(&q->tx, tx);
+		if (!tx->watched)
+			continue;
+		copies = tx->orphaned ? min(copies, IOU_TX_COPIES) + 1 : 0;
 	}
+	if (unlikely(copies != before))
+		WRITE_ONCE(q->tx.copies, copies);
 	if (unlikely(sent < n))
 		iou_count(q->att.stats, IO_UNIFIED_STAT_TX_DROPPED, n - sent);
 	iou_count(q->att.stats, IO_UNIFIED_STAT_TX_PACKETS, sent);
@@ -73,21 +66,17 @@ static void iou_tx_count(struct iou_tx **txs, u32 n)
 /* Packets of one queue end, one behind the other. It may be gone afterwards. */
 static void iou_tx_over(struct iou_tx **txs, u32 n)
 {
-	u32 i, same;
+	u32 ended;
 
 	if (!n)
 		return;
 	iou_tx_count(txs, n);
-	for (; n; n -= same, txs += same) {
-		const struct iou_tx *tx = txs[0];
-
-		for (same = 1; same < n && txs[same]->sent == tx->sent; same++)
-			;
-		if (tx->sent_many)
-			tx->sent_many(txs, same);
+	for (; n; n -= ended, txs += ended) {
+		ended = 1;
+		if (txs[0]->sent_many)
+			ended = txs[0]->sent_many(txs, n);
 		else
-			for (i = 0; i < same; i++)
-				txs[i]->sent(txs[i]);
+			txs[0]->sent(txs[0]);
 	}
 }
 
@@ -145,9 +134,21 @@ void iou_tx_put_many(struct iou_tx **txs, u32 n)
 		iou_tx_land(&txs[0]->q->tx, txs, back);
 }
 
-void iou_tx_put(struct iou_tx *tx)
+noinline void iou_tx_put(struct iou_tx *tx)
 {
 	iou_tx_put_many(&tx, 1);
+}
+
+/* What came back, as it was sent: no more than a look, which costs nothing if wrong. */
+static struct llist_node *iou_txq_back(struct iou_txq *t)
+{
+	struct llist_node *last = llist_del_all(&t->back);
+	const struct list_head *first = READ_ONCE(t->flight.next);
+
+	/* Those that are freed in hardirq come in reverse. */
+	if (&llist_entry(last, struct iou_tx, back)->node == first)
+		return last;
+	return llist_reverse_order(last);
 }
 
 /*
@@ -157,8 +158,8 @@ void iou_tx_put(struct iou_tx *tx)
 static void iou_tx_reap(struct tasklet_struct *tasklet)
 {
 	struct iou_txq *t = container_of(tasklet, struct iou_txq, reaper);
-	struct llist_node *node = llist_reverse_order(llist_del_all(&t->back));
-	struct iou_tx *txs[IOU_TX_BATCH];
+	struct llist_node *node = iou_txq_back(t);
+	struct iou_tx *txs[IOU_TX_BATCH] __uninitialized;
 	u32 n;
 
 	while (node) {
@@ -180,7 +181,7 @@ static void iou_tx_released(struct sk_buff *skb, struct ubuf_info *ubuf,
 		WRITE_ONCE(tx->orphaned, true);
 		WRITE_ONCE(tx->copied, true);
 	}
-	if (!in_softirq()) {
+	if (unlikely(!in_softirq())) {
 		iou_tx_put(tx);
 		return;
 	}
@@ -196,16 +197,33 @@ static const struct ubuf_info_ops iou_tx_ubuf_ops = {
 
 /* ---------------------------------------------------------- to the device */
 
-/* What the device still refers to is seen from now on. */
-static void iou_tx_fly(struct iou_txq *t, struct iou_tx **txs, u32 n)
+/* A list of them, on no other yet: all that list_add_tail() looks at is ours. */
+static void iou_tx_chain(struct list_head *list, struct iou_tx **txs, u32 n)
 {
-	LIST_HEAD(flying);
+	struct list_head *last = list;
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		txs[i]->since = jiffies;
-		list_add_tail(&txs[i]->node, &flying);
+		struct list_head *node = &txs[i]->node;
+
+		node->prev = last;
+		last->next = node;
+		last = node;
 	}
+	last->next = list;
+	list->prev = last;
+}
+
+/* What the device still refers to is seen from now on. */
+static void iou_tx_fly(struct iou_txq *t, struct iou_tx **txs, u32 n)
+{
+	const unsigned long now = jiffies;
+	LIST_HEAD(flying);
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		txs[i]->since = now;
+	iou_tx_chain(&flying, txs, n);
 	spin_lock_bh(&t->lock);
 	list_splice_tail(&flying, &t->flight);
 	if (!delayed_work_pending(&t->work))
@@ -220,7 +238,7 @@ static void iou_tx_fly(struct iou_txq *t, struct iou_tx **txs, u32 n)
  */
 static u32 iou_tx_some(struct iou_netq *q, struct iou_tx **txs, u32 n)
 {
-	struct iou_tx *flying[IOU_TX_BATCH];
+	struct iou_tx *flying[IOU_TX_BATCH] __uninitialized;
 	u32 nr_flying = 0, over = 0, i;
 
 	local_bh_disable();
@@ -228,9 +246,10 @@ static u32 iou_tx_some(struct iou_netq *q, struct iou_tx **txs, u32 n)
 	for (i = 0; i < n; i++) {
 		struct iou_tx *tx = txs[i];
 
-		if (unlikely(tx->skb))
+		if (unlikely(tx->skb)) {
 			kfree_skb(tx->skb);
-		tx->skb = NULL;
+			tx->skb = NULL;
+		}
 		/* We have one reference. */
 		if (refcount_read(&tx->ubuf.refcnt) == 1)
 			txs[over++] = tx;
@@ -308,7 +327,7 @@ static u32 iou_txq_take(struct iou_txq *t, struct iou_tx **txs, u32 max,
 
 void iou_tx_run(struct iou_netq *q)
 {
-	struct iou_tx *txs[IOU_TX_BATCH];
+	struct iou_tx *txs[IOU_TX_BATCH] __uninitialized;
 	struct iou_txq *t = &q->tx;
 	int budget = IOU_TX_BUDGET;
 	u32 n, done;
@@ -345,7 +364,6 @@ void iou_tx_run(struct iou_netq *q)
 void iou_tx_init(struct iou_tx *tx)
 {
 	iou_ubuf_init(&tx->ubuf, &iou_tx_ubuf_ops);
-	INIT_LIST_HEAD(&tx->node);
 	tx->skb = NULL;
 	tx->since = jiffies;
 	tx->error = 0;

@@ -55,8 +55,8 @@ struct iou_netq;
  *	context or softirq, maybe with the device's transmit lock: the next one
  *	is not sent from here. The owner may be gone by the time it returns,
  *	unless @lent
- * @sent_many: the same for many that have the same @sent, none of them @lent; may be
- *	NULL
+ * @sent_many: the same for the first of many, none of them @lent; returns for how many,
+ *	which have the same @sent_many. May be NULL
  * @free: after @sent with @lent: take the memory back. Softirq; the queue and
  *	the region may be gone
  */
@@ -81,7 +81,7 @@ struct iou_tx {
 	bool copied;
 	bool lent;
 	void (*sent)(struct iou_tx *tx);
-	void (*sent_many)(struct iou_tx **txs, u32 n);
+	u32 (*sent_many)(struct iou_tx **txs, u32 n);
 	void (*free)(struct iou_tx *tx);
 };
 

@@ -40,12 +40,14 @@ MODULE_PARM_DESC(tx_copy,
  * struct iou_tx_to - what the device is like, for a batch of packets
  * @dev: the device
  * @reserve: bytes in front of a packet
+ * @room: and behind it, with these
  * @max: bytes of a packet without a VLAN tag
  * @sg: it takes pages, whatever is in the packet
  */
 struct iou_tx_to {
 	struct net_device *dev;
 	u32 reserve;
+	u32 room;
 	u32 max;
 	bool sg;
 };
@@ -113,28 +115,32 @@ static u32 iou_tx_piece(const struct iou_mem *mem, u64 addr, u32 len)
 	return min(part, len);
 }
 
+/* Pages of the region's, as those of any user: nobody accounts for them here. */
 static int iou_tx_add_frags(struct sk_buff *skb, const struct iou_mem *mem,
 			    u64 addr, u32 len)
 {
-	int i = 0;
-	u32 part;
+	struct skb_shared_info *info = skb_shinfo(skb);
+	u32 rest = len, part;
+	int i;
 
-	for (; len; addr += part, len -= part) {
+	for (i = 0; rest; i++, addr += part, rest -= part) {
 		struct page *page = mem->pages[addr >> PAGE_SHIFT];
 
-		if (i == MAX_SKB_FRAGS)
+		if (unlikely(i == MAX_SKB_FRAGS))
 			return -EMSGSIZE;
-		part = iou_tx_piece(mem, addr, len);
-		get_page(page);
-		skb_add_rx_frag(skb, i++, page, offset_in_page(addr), part,
-				part);
+		part = iou_tx_piece(mem, addr, rest);
+		folio_get(page_folio(page));
+		__skb_fill_page_desc_noacc(info, i, page, offset_in_page(addr),
+					   part);
+		info->nr_frags = i + 1;
 	}
+	skb_len_add(skb, len);
 	return 0;
 }
 
 static u32 iou_tx_head_size(const struct iou_tx_to *to, u32 linear)
 {
-	return SKB_DATA_ALIGN(to->reserve + linear + to->dev->needed_tailroom) +
+	return SKB_DATA_ALIGN(to->room + linear) +
 	       SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
 }
 
@@ -174,7 +180,7 @@ static void *iou_tx_head(struct iou_txq *t)
 		t->next_head = i + 1 == t->nr_heads ? 0 : i + 1;
 		return NULL;
 	}
-	get_page(page);
+	page_ref_inc(page);
 	return page_address(page);
 }
 
@@ -212,8 +218,10 @@ static inline void iou_tx_copy(struct sk_buff *skb, const void *from, u32 len)
 	void *to = __skb_put(skb, len);
 
 	/* Of most packets; what is constant needs no call. */
-	if (likely(len == IOU_TX_LINEAR))
+	if (len == IOU_TX_LINEAR)
 		memcpy(to, from, IOU_TX_LINEAR);
+	else if (len == ETH_ZLEN)
+		memcpy(to, from, ETH_ZLEN);
 	else
 		memcpy(to, from, len);
 }
@@ -253,7 +261,7 @@ static int iou_tx_build(struct iou_tx *tx, const struct iou_tx_to *to)
 {
 	const struct iou_region *r = tx->q->att.region;
 	struct sk_buff *skb;
-	u32 linear;
+	u32 linear, rest;
 
 	if (iou_tx_check_len(tx, to))
 		return tx->error;
@@ -268,19 +276,20 @@ static int iou_tx_build(struct iou_tx *tx, const struct iou_tx_to *to)
 	skb_set_queue_mapping(skb, tx->q->queue);
 	skb->protocol = eth_hdr(skb)->h_proto;
 
-	if (iou_tx_add_frags(skb, &r->mem, tx->addr + linear,
-			     tx->len - linear) ||
+	rest = tx->len - linear;
+	if ((rest && iou_tx_add_frags(skb, &r->mem, tx->addr + linear, rest)) ||
 	    unlikely(tx->len > to->max &&
 		     skb->protocol != htons(ETH_P_8021Q))) {
 		kfree_skb(skb);
 		return iou_tx_refuse(tx, -EMSGSIZE, IO_UNIFIED_REASON_TX_LEN);
 	}
 
-	tx->copied = tx->len == linear;
+	tx->copied = !rest;
 	/* Who copies is done with the bytes at once: there is nothing to wait for. */
 	tx->watched = !tx->copied || iou_tx_is_marked(&tx->q->tx);
 	if (tx->watched) {
-		refcount_inc(&tx->ubuf.refcnt);
+		/* Ours, and the packet's: nobody else knows it yet. */
+		refcount_set(&tx->ubuf.refcnt, 2);
 		skb_zcopy_init(skb, &tx->ubuf);
 	}
 	if (unlikely(iou_tx_needs_look(skb, to)) && !iou_tx_look(skb, to))
@@ -307,6 +316,7 @@ static void iou_tx_look_at(struct iou_tx_to *to, struct net_device *dev)
 
 	to->dev = dev;
 	to->reserve = LL_RESERVED_SPACE(dev);
+	to->room = to->reserve + dev->needed_tailroom;
 	to->max = READ_ONCE(dev->mtu) + dev->hard_header_len;
 	to->sg = !IS_ENABLED(CONFIG_HIGHMEM) && dev->features & NETIF_F_SG &&
 		 (!ops->ndo_features_check ||
