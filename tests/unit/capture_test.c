@@ -233,8 +233,11 @@ static struct got read_all(size_t len, size_t step)
 
 			/* both ways have to say the same */
 			what = CAPTURE_PACKET;
-			if (step % 2 == 0 ||
-			    !capture_next_plain(&c, p + at, n - at, &used, &k))
+			if (step % 2 &&
+			    capture_next_plain(capture_plain(&c), p + at,
+					       n - at, &used, &k))
+				capture_advance(&c, used);
+			else
 				what = capture_next(&c, p + at, n - at, &used,
 						    &k);
 			if (used > n - at) {

@@ -67,17 +67,23 @@ enum capture_what capture_next(struct capture *c, const unsigned char *p,
 
 #define PCAP_RECORD 16u
 
+/* Can packets be as most are, of pcap? capture.tick then, else 0. */
+static inline uint32_t capture_plain(const struct capture *c)
+{
+	return c->skip ? 0 : c->tick;
+}
+
 /*
- * The same, of a packet that is as most are: of pcap, and all of it is there. False:
- * it is not, and nothing happened.
+ * The same as capture_next(), of a packet of such a capture that is there as a whole.
+ * False: it is not. capture_advance() tells what was used.
  */
-static inline bool capture_next_plain(struct capture *c, const unsigned char *p,
+static inline bool capture_next_plain(uint32_t tick, const unsigned char *p,
 				      size_t len, size_t *used,
 				      struct capture_packet *out)
 {
 	uint32_t head[PCAP_RECORD / 4];
 
-	if (!c->tick || c->skip || len < PCAP_RECORD)
+	if (!tick || len < PCAP_RECORD)
 		return false;
 	memcpy(head, p, sizeof(head));
 	if (head[2] > CAPTURE_WINDOW - PCAP_RECORD ||
@@ -86,10 +92,14 @@ static inline bool capture_next_plain(struct capture *c, const unsigned char *p,
 	out->data = p + PCAP_RECORD;
 	out->caplen = head[2];
 	out->len = head[3];
-	out->time = head[0] * 1000000000ull + (uint64_t)head[1] * c->tick;
+	out->time = head[0] * 1000000000ull + (uint64_t)head[1] * tick;
 	*used = PCAP_RECORD + head[2];
-	c->at += *used;
 	return true;
+}
+
+static inline void capture_advance(struct capture *c, size_t used)
+{
+	c->at += used;
 }
 
 /*

@@ -28,6 +28,8 @@
 
 #define HEADER 14u /* of Ethernet */
 #define TAG 4u /* of a VLAN, which the MTU does not count */
+/* None is longer, whatever the interface. */
+#define MAX_PACKET (UINT16_MAX + HEADER + TAG)
 /* In front of a packet that is processed: the control block, and room to grow */
 #define HEADROOM 256u
 #define CTL_SIZE ((size_t)sizeof(struct io_unified_bpf_ctl))
@@ -199,7 +201,7 @@ static uint64_t place(struct player *p)
 /* What cannot be sent whatever the interface says. */
 static bool cannot_be_sent(struct player *p)
 {
-	uint32_t max = UINT16_MAX + HEADER + TAG;
+	uint32_t max = MAX_PACKET;
 
 	if (p->o->bpf)
 		max = p->stage_size - HEADROOM;
@@ -262,12 +264,65 @@ static void count_packet(struct player *p)
 		p->behind = p->packet.data + p->packet.caplen;
 }
 
+/* How many packets may be handed in. */
+static uint64_t room(const struct player *p)
+{
+	uint64_t n = p->ring.sq_mask + 1 - iou_ring_pending(&p->ring);
+
+	if (n > p->o->in_flight - p->in_flight)
+		n = p->o->in_flight - p->in_flight;
+	if (p->o->count && n > p->o->count - p->packets)
+		n = p->o->count - p->packets;
+	return n;
+}
+
+/*
+ * Packets that have no time and no program, and are where the one before ends, need no
+ * more than a descriptor each. What they are not is left to fill().
+ */
+static void fill_plain(struct player *p)
+{
+	struct source *s = &p->source;
+	const struct source_run run = source_run(s);
+	const unsigned int net = (unsigned int)p->net.index;
+	const unsigned char *base = p->region.base;
+	struct iou_ring ring = p->ring;
+	uint64_t n = 0, max, bytes = 0, cut = 0;
+	struct capture_packet packet;
+	size_t at = 0, used;
+
+	if (p->o->pace != PACE_TOP || p->o->bpf || p->held || !run.len)
+		return;
+	for (max = room(p); n < max; n++, at += used) {
+		struct io_unified_desc *d =
+			&ring.sq[(ring.sq_tail + n) & ring.sq_mask];
+
+		if (!capture_next_plain(run.tick, run.p + at, run.len - at,
+					&used, &packet) ||
+		    packet.caplen < HEADER || packet.caplen > MAX_PACKET)
+			break;
+		iou_desc_tx(d, net, (uint64_t)(packet.data - base),
+			    packet.caplen);
+		iou_desc_set_user_data(d, run.number);
+		bytes += packet.caplen;
+		cut += packet.caplen < packet.len;
+	}
+	source_advance(s, at);
+	s->current->in_flight += (unsigned int)n;
+	p->ring.sq_tail += (unsigned int)n;
+	p->in_flight += n;
+	p->packets += n;
+	p->packet_bytes += bytes;
+	p->cut += cut;
+}
+
 /* As many descriptors as there is room and time for. */
 static enum filled fill(struct player *p, uint64_t now)
 {
 	struct io_unified_desc *d;
 
 	while (p->end == REPLAY_NONE) {
+		fill_plain(p);
 		if (p->in_flight == p->o->in_flight)
 			return FILLED_FULL;
 		if (p->o->count && p->packets == p->o->count) {
@@ -361,14 +416,44 @@ static void packet_done(struct player *p, const struct io_unified_cqe *cqe)
 	}
 }
 
+/* The first @n, as far as they are packets that were sent. Returns how many. */
+static unsigned int reap_sent(struct player *p, unsigned int first,
+			      unsigned int n)
+{
+	const struct iou_ring ring = p->ring;
+	struct chunk *chunk = p->source.chunk;
+	uint64_t bytes = 0, copied = 0;
+	unsigned int i;
+
+	if (p->o->bpf)
+		return 0;
+	for (i = 0; i < n; i++) {
+		const struct io_unified_cqe *cqe =
+			&ring.cq[(first + i) & ring.cq_mask];
+
+		if (cqe->user_data >= NR_CHUNKS || cqe->res < 0 ||
+		    !(cqe->flags & IO_UNIFIED_CQE_SENT))
+			break;
+		chunk[cqe->user_data].in_flight--;
+		bytes += (uint32_t)cqe->res;
+		copied += !!(cqe->flags & IO_UNIFIED_CQE_COPIED);
+	}
+	p->in_flight -= i;
+	p->sent += i;
+	p->bytes += bytes;
+	p->copied += copied;
+	return i;
+}
+
 static void reap(struct player *p)
 {
 	unsigned int n = iou_ring_ready(&p->ring), i;
+	unsigned int first = p->ring.ctrl->cq_cons;
 
-	for (i = 0; i < n; i++) {
+	for (i = reap_sent(p, first, n); i < n;
+	     i++, i += reap_sent(p, first + i, n - i)) {
 		const struct io_unified_cqe *cqe =
-			&p->ring.cq[(p->ring.ctrl->cq_cons + i) &
-				    p->ring.cq_mask];
+			&p->ring.cq[(first + i) & p->ring.cq_mask];
 
 		if (cqe->user_data < NR_CHUNKS)
 			packet_done(p, cqe);

@@ -125,18 +125,45 @@ void source_was_read(struct source *s, unsigned int n,
 enum source_what source_search(struct source *s, struct capture_packet *out,
 			       struct chunk **from, int *code);
 
-/* The same. Most packets are where the one before ends. */
+/* What is there of the chunk that is parsed, for capture_next_plain() */
+struct source_run {
+	const unsigned char *p;
+	size_t len; /* 0: nothing */
+	uint32_t tick;
+	uint64_t number; /* of the chunk */
+};
+
+static inline struct source_run source_run(const struct source *s)
+{
+	struct source_run run = { .tick = capture_plain(&s->capture) };
+
+	if (!s->current || !run.tick)
+		return run;
+	run.p = s->p;
+	run.len = s->left;
+	run.number = (uint64_t)(s->current - s->chunk);
+	return run;
+}
+
+static inline void source_advance(struct source *s, size_t used)
+{
+	capture_advance(&s->capture, used);
+	s->p += used;
+	s->left -= used;
+}
+
+/* The same as source_search(). Most packets are where the one before ends. */
 static inline enum source_what source_next(struct source *s,
 					   struct capture_packet *out,
 					   struct chunk **from, int *code)
 {
+	struct source_run run = source_run(s);
 	size_t used;
 
-	if (!s->current ||
-	    !capture_next_plain(&s->capture, s->p, s->left, &used, out))
+	if (!run.len ||
+	    !capture_next_plain(run.tick, run.p, run.len, &used, out))
 		return source_search(s, out, from, code);
-	s->p += used;
-	s->left -= used;
+	source_advance(s, used);
 	*from = s->current;
 	return SOURCE_PACKET;
 }
