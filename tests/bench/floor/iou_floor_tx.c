@@ -8,8 +8,10 @@
  * cheaper than this and use the driver.
  *
  * insmod iou_floor_tx.ko dev=dummy len=1460 packets=100000, and read "sent" in
- * /sys/module/iou_floor_tx/parameters. Of each packet the first 64 bytes are copied;
- * with copy=1 all of it, as interfaces make the stack do that have another end.
+ * /sys/module/iou_floor_tx/parameters. Of each packet the first 64 bytes are copied,
+ * and the rest is a reference on its page. Nobody waits for that: so an interface that
+ * has another end has nothing to copy, either, as it must of pages that somebody wants
+ * to use again. With copy=1 all of the packet is copied.
  */
 #include <linux/etherdevice.h>
 #include <linux/module.h>
@@ -47,6 +49,17 @@ static void *floor_head(void)
 	return page_address(page);
 }
 
+/* Not what gcc makes of a length that it does not know, which counts each byte. */
+static void floor_copy(void *to, const void *from, u32 n)
+{
+	if (n == LINEAR)
+		memcpy(to, from, LINEAR);
+	else if (n == ETH_ZLEN)
+		memcpy(to, from, ETH_ZLEN);
+	else
+		__memcpy(to, from, n);
+}
+
 static struct sk_buff *floor_skb(struct net_device *to)
 {
 	struct page *page = pages[next_page++ % PAGES];
@@ -61,7 +74,7 @@ static struct sk_buff *floor_skb(struct net_device *to)
 		return NULL;
 	}
 	skb_reserve(skb, LL_RESERVED_SPACE(to));
-	memcpy(__skb_put(skb, linear), page_address(page), linear);
+	floor_copy(__skb_put(skb, linear), page_address(page), linear);
 	skb->dev = to;
 	skb_reset_mac_header(skb);
 	skb_set_network_header(skb, ETH_HLEN);
@@ -100,8 +113,10 @@ static u32 floor_batch(struct net_device *to, u32 n)
 	local_bh_enable();
 	/* What was not taken is first the next time. */
 	n -= i;
-	memmove(skbs, skbs + i, n * sizeof(skbs[0]));
-	memset(skbs + n, 0, (BATCH - n) * sizeof(skbs[0]));
+	if (n) {
+		memmove(skbs, skbs + i, n * sizeof(skbs[0]));
+		memset(skbs + n, 0, (BATCH - n) * sizeof(skbs[0]));
+	}
 	return i;
 }
 
