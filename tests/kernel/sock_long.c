@@ -201,6 +201,8 @@ static void stream(void)
 	u64 n;
 
 	set_up();
+	/* Full before it reads again, however slowly we fill it. */
+	t_rcvbuf(c.peer, 1 << 20);
 	reader_start(&p, ~0ull, true);
 	n = send_all(total);
 	shutdown(c.end, SHUT_WR);
