@@ -58,7 +58,7 @@ struct option_def {
 
 /* Compiles if @member is of that type. */
 #define OPTION_AT(options, member, type) \
-	_Generic((options){ 0 }.member, type : offsetof(options, member))
+	_Generic((options){}.member, type : offsetof(options, member))
 
 #define OPT(name_, kind_, at_, ...)                                        \
 	{                                                                  \
