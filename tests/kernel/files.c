@@ -220,20 +220,6 @@ static void end(void)
 	CHECK_EQ(t_file_size("f"), 10240);
 }
 
-/* Writes that the drive got so far. */
-static u64 written_times(void)
-{
-	char path[64];
-	unsigned long long n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/block/%s/stat", disk.name);
-	f = fopen(path, "r");
-	REQUIRE(f && fscanf(f, "%*u %*u %*u %*u %llu", &n) == 1);
-	fclose(f);
-	return n;
-}
-
 /*
  * What extends a file waits for one another and comes together, so that many small
  * writes are few large ones; each with its own bytes, its own place and its own result.
@@ -243,7 +229,7 @@ static void appends(void)
 	enum { N = 48, LEN = 8192 };
 	struct io_unified_attach a = { .dev_len = 4 * MIB };
 	int s = t_attach_file(&r, "f", O_RDWR | O_CREAT, &a);
-	u64 before = written_times(), end = 0;
+	u64 before = t_disk_stat(&disk, T_DISK_WRITES), end = 0;
 	bool seen[N] = {};
 	u64 at[N], addr;
 	struct t_res res;
@@ -276,8 +262,10 @@ static void appends(void)
 		seen[res.user_data] = true;
 	}
 	/* the file system's own, of its log, come to that */
-	CHECK(written_times() - before < N * 2 / 3, "%llu for %d writes",
-	      (unsigned long long)(written_times() - before), N);
+	CHECK(t_disk_stat(&disk, T_DISK_WRITES) - before < N * 2 / 3,
+	      "%llu for %d writes",
+	      (unsigned long long)(t_disk_stat(&disk, T_DISK_WRITES) - before),
+	      N);
 	CHECK_EQ(t_file_size("f"), end);
 	for (i = 0; i < N; i++)
 		check_file("f", LEN, at[i], 100 + i);

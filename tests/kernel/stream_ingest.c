@@ -137,23 +137,6 @@ static void full(void)
 	t_flow_close(&f);
 }
 
-/* Flushes that the drive was asked for. */
-static u64 flushes(void)
-{
-	char path[64], *text;
-	u64 n[16] = { 0 };
-	char *at;
-	int i;
-
-	snprintf(path, sizeof(path), "/sys/block/%s/stat", f.disk.name);
-	text = t_read_file(path);
-	at = text;
-	for (i = 0; i < 16; i++)
-		n[i] = strtoull(at, &at, 10);
-	free(text);
-	return n[15];
-}
-
 /* What is told to be durable is: the drive was asked each time. */
 static void durable(void)
 {
@@ -183,11 +166,11 @@ static void durable(void)
 			f.d.len = 65536;
 		f.d.flags &= ~IO_UNIFIED_F_FUA;
 		f.d.flags |= fua[i];
-		before = flushes();
+		before = t_disk_stat(&f.disk, T_DISK_FLUSHES);
 		t_flow_start(&f);
 		peer_sends(LEN, true);
 		t_flow_end(&f, LEN, 0);
-		n = flushes() - before;
+		n = t_disk_stat(&f.disk, T_DISK_FLUSHES) - before;
 		check_entries(LEN, i ? IO_UNIFIED_CQE_DURABLE : 0);
 		t_flow_disk_has(&f, LEN);
 		if (i == 0)

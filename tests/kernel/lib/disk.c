@@ -175,6 +175,21 @@ void t_disk_zero(const struct t_disk *d, u64 offset, u64 len)
 	free(zeros);
 }
 
+u64 t_disk_stat(const struct t_disk *d, enum t_disk_stat which)
+{
+	char path[64], *text, *at;
+	u64 n = 0;
+	u32 i;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", d->name);
+	text = t_read_file(path);
+	at = text;
+	for (i = 0; i <= which; i++)
+		n = strtoull(at, &at, 10);
+	free(text);
+	return n;
+}
+
 void t_disk_round_trip(struct t_region *r, const struct t_disk *d, int storage,
 		       u64 addr, u32 len, u64 offset, u64 seed)
 {

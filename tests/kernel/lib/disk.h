@@ -31,6 +31,10 @@ void t_disk_write(const struct t_disk *d, const void *p, size_t len,
 		  u64 offset);
 void t_disk_zero(const struct t_disk *d, u64 offset, u64 len);
 
+/* What a drive was asked for so far: positions in its stat file. */
+enum t_disk_stat { T_DISK_WRITES = 4, T_DISK_FLUSHES = 15 };
+u64 t_disk_stat(const struct t_disk *d, enum t_disk_stat which);
+
 /*
  * @len bytes of the region from @addr to @offset of the attachment @storage, all
  * of @d, and back, read another way in between.
