@@ -215,8 +215,9 @@ static void stream(void)
 }
 
 /*
- * Sends until the peer has read @bytes of it; then @end happens. What was told to be
- * sent has been read, or was in the peer's buffer; all else ends with the reason.
+ * Sends until the peer has read @bytes of it and has no room for more; then @end
+ * happens. What was told to be sent has been read, or was in the peer's buffer; all
+ * else ends with the reason.
  */
 static void broken(u64 bytes, void (*end)(void), int error, u16 reason)
 {
@@ -234,14 +235,14 @@ static void broken(u64 bytes, void (*end)(void), int error, u16 reason)
 		queue(slot, &at);
 	t_submit(&r);
 	for (flying = SLOTS; flying;) {
-		if (!ended &&
-		    __atomic_load_n(&p.done, __ATOMIC_RELAXED) >= bytes) {
+		if (!t_reap(&r, &res, ended ? 20000 : 100)) {
+			REQUIRE(!ended, "%u ops do not end", flying);
+			/* Once nobody reads, its buffer is full now. */
+			if (__atomic_load_n(&p.done, __ATOMIC_RELAXED) < bytes)
+				continue;
 			reader_join(&p);
 			end();
 			ended = true;
-		}
-		if (!t_reap(&r, &res, ended ? 20000 : 100)) {
-			REQUIRE(!ended, "%u ops do not end", flying);
 			continue;
 		}
 		slot = res.user_data;
