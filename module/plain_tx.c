@@ -43,13 +43,12 @@ static void iou_plain_tx_free(struct iou_tx *tx)
 
 static inline u32 iou_plain_tx_flags(const struct iou_op *op)
 {
-	return op->tx.copied ? IO_UNIFIED_CQE_SENT | IO_UNIFIED_CQE_COPIED :
-			       IO_UNIFIED_CQE_SENT;
+	return IO_UNIFIED_CQE_SENT | op->tx.copied * IO_UNIFIED_CQE_COPIED;
 }
 
 /* What is not said is 0; one by one, as the compiler clears slowly otherwise. */
 static inline void iou_plain_tx_fill(struct io_unified_cqe *cqe,
-				     const struct iou_op *op)
+				     const struct iou_op *op, u32 flags)
 {
 	cqe->user_data = op->d.user_data;
 	cqe->addr = op->d.addr;
@@ -57,7 +56,7 @@ static inline void iou_plain_tx_fill(struct io_unified_cqe *cqe,
 	cqe->len = op->d.len;
 	cqe->res = op->d.len;
 	cqe->ops = IO_UNIFIED_OP_NETWORK;
-	cqe->flags = iou_plain_tx_flags(op);
+	cqe->flags = flags;
 	cqe->verdict = 0;
 	cqe->nvme_status = 0;
 	cqe->reason = IO_UNIFIED_REASON_NONE;
@@ -77,23 +76,27 @@ static noinline void iou_plain_tx_odd(struct iou_op *op)
 /* In one go. They have their references still. */
 static void iou_plain_tx_post(struct iou_pair *p, struct iou_tx **txs, u32 n)
 {
-	unsigned long flags;
-	struct iou_op *op;
+	struct llist_node *back;
+	unsigned long irq;
 	u32 i;
 
-	spin_lock_irqsave(&p->lock, flags);
+	spin_lock_irqsave(&p->lock, irq);
+	back = p->back;
 	for (i = 0; i < n; i++) {
-		op = iou_op_of_tx(txs[i]);
+		struct iou_op *op = iou_op_of_tx(txs[i]);
+		const u32 flags = iou_plain_tx_flags(op);
+
 		trace_io_unified_complete(op->r, &op->d, op->d.len,
-					  IO_UNIFIED_REASON_NONE,
-					  iou_plain_tx_flags(op));
-		iou_plain_tx_fill(&p->cqes[(p->cq_prod + i) & p->cq_mask], op);
-		op->free.next = p->back;
-		p->back = &op->free;
+					  IO_UNIFIED_REASON_NONE, flags);
+		iou_plain_tx_fill(&p->cqes[(p->cq_prod + i) & p->cq_mask], op,
+				  flags);
+		op->free.next = back;
+		back = &op->free;
 	}
+	p->back = back;
 	p->cq_reserved -= n;
 	iou_cq_publish_many(p, n);
-	spin_unlock_irqrestore(&p->lock, flags);
+	spin_unlock_irqrestore(&p->lock, irq);
 	iou_cq_wake(p);
 }
 
@@ -225,12 +228,25 @@ static inline void iou_plain_tx_prepare(struct iou_op *op, struct iou_pair *p,
 	tx->free = iou_plain_tx_free;
 }
 
-static struct iou_netq *iou_plain_tx_hold(struct iou_pair *p, u16 index)
+/* Where the first is sent to. NULL: not by this way. */
+static struct iou_netq *iou_plain_tx_hold(struct iou_pair *p,
+					  const struct iou_ring_take *take)
 {
-	struct iou_att *att =
-		iou_att_get(p->region, IO_UNIFIED_KIND_NETDEV, index);
+	const struct io_unified_desc *shared =
+		&p->sqes[p->sq_cons & p->sq_mask];
+	struct iou_att *att;
 
-	return att ? iou_att_netq(att) : NULL;
+	if (!iou_plain_tx_expected(shared))
+		return NULL;
+	att = iou_att_get(p->region, IO_UNIFIED_KIND_NETDEV,
+			  READ_ONCE(shared->net_tx));
+	if (!att)
+		return NULL;
+	/* What waits can be canceled, and more has to be known. */
+	if (!iou_txq_waits(&iou_att_netq(att)->tx) && !take->poll)
+		return iou_att_netq(att);
+	iou_att_put(att);
+	return NULL;
 }
 
 /* One that has a time came in between. */
@@ -250,30 +266,20 @@ u32 iou_plain_tx_take(struct iou_pair *p, u32 nr,
 		      const struct iou_ring_take *take)
 {
 	struct iou_tx *txs[IOU_TX_BATCH] __uninitialized;
-	struct iou_netq *q = NULL;
+	struct iou_netq *q = nr ? iou_plain_tx_hold(p, take) : NULL;
 	u32 n;
 
+	if (!q)
+		return 0;
 	nr = min_t(u32, nr, IOU_TX_BATCH);
+	/* Where one is, there are more. */
 	for (n = 0; n < nr; n++) {
-		const struct io_unified_desc *shared =
-			&p->sqes[(p->sq_cons + n) & p->sq_mask];
-		struct iou_op *op;
+		struct iou_op *op = iou_plain_tx_op(p);
 
-		/* Where one is, there are more. */
-		if (!n && !iou_plain_tx_expected(shared))
-			break;
-		op = iou_plain_tx_op(p);
 		if (unlikely(!op))
 			break;
-		iou_read_shared(&op->d, shared, sizeof(op->d));
-		if (unlikely(!q)) {
-			q = iou_plain_tx_hold(p, op->d.net_tx);
-			if (!q)
-				break;
-			/* What waits can be canceled, and more has to be known. */
-			if (iou_txq_waits(&q->tx) || take->poll)
-				break;
-		}
+		iou_read_shared(&op->d, &p->sqes[(p->sq_cons + n) & p->sq_mask],
+				sizeof(op->d));
 		if (unlikely(!iou_plain_tx_fits(p->region, q, &op->d)))
 			break;
 		p->pool.ready = op->free.next;
@@ -290,7 +296,6 @@ u32 iou_plain_tx_take(struct iou_pair *p, u32 nr,
 		if (unlikely(!iou_tx_send_many(q, txs, n)))
 			iou_plain_tx_waits(txs, n);
 	}
-	if (q)
-		iou_att_put(&q->att);
+	iou_att_put(&q->att);
 	return n;
 }

@@ -14,6 +14,8 @@ static __always_inline void iou_read_shared(void *to, const void *from,
 	u64 *out = to;
 	size_t i;
 
+	/* One register for all: the compiler would compute each word's address. */
+	OPTIMIZER_HIDE_VAR(in);
 #pragma GCC unroll 16
 	for (i = 0; i < size / sizeof(u64); i++)
 		out[i] = READ_ONCE(in[i]);

@@ -89,14 +89,13 @@ static int iou_tx_check(struct iou_netq *q, const struct net_device *dev,
 
 /* ------------------------------------------------------------ one packet */
 
-static int iou_tx_check_len(struct iou_tx *tx, const struct iou_tx_to *to)
+/* As a packet socket: a VLAN tag is not counted. */
+static noinline bool iou_tx_has_tag(const struct iou_tx *tx,
+				    const struct sk_buff *skb,
+				    const struct iou_tx_to *to)
 {
-	if (unlikely(tx->len < ETH_HLEN))
-		return iou_tx_refuse(tx, -EINVAL, IO_UNIFIED_REASON_TX_LEN);
-	/* As a packet socket: a VLAN tag is not counted. */
-	if (unlikely(tx->len > to->max + VLAN_HLEN))
-		return iou_tx_refuse(tx, -EMSGSIZE, IO_UNIFIED_REASON_TX_LEN);
-	return 0;
+	return skb->protocol == htons(ETH_P_8021Q) &&
+	       tx->len <= to->max + VLAN_HLEN;
 }
 
 /*
@@ -263,8 +262,8 @@ static int iou_tx_build(struct iou_tx *tx, const struct iou_tx_to *to)
 	struct sk_buff *skb;
 	u32 linear, rest;
 
-	if (iou_tx_check_len(tx, to))
-		return tx->error;
+	if (unlikely(tx->len < ETH_HLEN))
+		return iou_tx_refuse(tx, -EINVAL, IO_UNIFIED_REASON_TX_LEN);
 	linear = iou_tx_linear(&tx->q->tx, tx->len, to);
 	skb = iou_tx_alloc(&tx->q->tx, to, linear);
 	if (unlikely(!skb))
@@ -278,8 +277,7 @@ static int iou_tx_build(struct iou_tx *tx, const struct iou_tx_to *to)
 
 	rest = tx->len - linear;
 	if ((rest && iou_tx_add_frags(skb, &r->mem, tx->addr + linear, rest)) ||
-	    unlikely(tx->len > to->max &&
-		     skb->protocol != htons(ETH_P_8021Q))) {
+	    (unlikely(tx->len > to->max) && !iou_tx_has_tag(tx, skb, to))) {
 		kfree_skb(skb);
 		return iou_tx_refuse(tx, -EMSGSIZE, IO_UNIFIED_REASON_TX_LEN);
 	}
