@@ -145,21 +145,23 @@ static void iou_stx_iter(const struct iou_sock *s, struct iov_iter *iter,
 	iov_iter_advance(iter, skip);
 }
 
-/* Hand over what it takes. Bytes, -EAGAIN, or an error. */
+/*
+ * Hand over what it takes. Bytes, -EAGAIN, or an error. Where the application writes
+ * to the socket, too, these may have got bytes of its own behind them already: then
+ * they count as arrived a little later, and never too early.
+ */
 static int iou_stx_sendmsg(struct iou_sock *s, struct iou_stx *tx)
 {
 	struct msghdr msg = {
 		.msg_flags = MSG_ZEROCOPY | MSG_DONTWAIT | MSG_NOSIGNAL,
 		.msg_ubuf = &tx->ubuf,
 	};
-	const struct tcp_sock *tp = tcp_sk(s->sock->sk);
-	u32 seq = s->stream ? READ_ONCE(tp->write_seq) : 0;
 	int ret;
 
 	iou_stx_iter(s, &msg.msg_iter, tx->addr + tx->off, tx->len - tx->off);
 	ret = sock_sendmsg(s->sock, &msg);
-	if (ret > 0)
-		tx->end = seq + ret;
+	if (ret > 0 && s->stream)
+		tx->end = READ_ONCE(tcp_sk(s->sock->sk)->write_seq);
 	return ret;
 }
 
