@@ -33,7 +33,7 @@ static void help(FILE *f)
 	      "  --io auto|passthrough|bio\n"
 	      "                          how to reach the device (auto)\n"
 	      "  --chunk BYTES           of an op, a power of two (256K)\n"
-	      "  --depth N               ops in flight of each connection (4)\n"
+	      "  --depth N               ops in flight of each connection (8)\n"
 	      "  --hugepages             fail rather than do without huge pages\n"
 	      "Output:\n"
 	      "  --quiet                 no progress\n"
@@ -199,7 +199,8 @@ int ingest_parse(struct ingest_options *o, int argc, char **argv, bool *done)
 	o->flush_arg = NSEC;
 	o->connections = 1;
 	o->chunk = 256u << 10;
-	o->depth = 4;
+	/* one huge page for each connection */
+	o->depth = 8;
 	err = option_parse(&set, o, argc, argv, done);
 	if (err || *done)
 		return err;
