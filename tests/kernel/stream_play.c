@@ -108,6 +108,7 @@ static u64 ends_somehow(void)
 	CHECK_EQ(e.res, res.res);
 	CHECK_EQ(e.reason, res.reason);
 	REQUIRE(e.dev_offset >= d.dev_offset + e.count * FRAME);
+	CHECK_EQ((e.dev_offset - d.dev_offset) % FRAME, 0);
 	return (e.dev_offset - d.dev_offset) / FRAME - e.count;
 }
 
