@@ -126,6 +126,7 @@ struct iou_srx {
  * @waiting: not all with the stack yet, first to last
  * @flight: with the stack
  * @sending: the one that is handed to the stack right now: the first that waits
+ * @cut: out of @waiting, behind one that leaves a hole: @work ends them
  * @nr: how many wait, for who looks without @lock
  * @work: sends when there is room again
  * @closed: nothing is sent any more
@@ -137,6 +138,7 @@ struct iou_sock_txq {
 	struct mutex mutex; /* see above */
 	struct list_head waiting;
 	struct list_head flight;
+	struct list_head cut;
 	struct iou_stx *sending;
 	unsigned int nr;
 	struct delayed_work work;

@@ -8,7 +8,7 @@
  *
  * What has to be read first is held where it stands in the queue, so that bytes leave in
  * the order of submission, and reads go on side by side. A stream cannot leave out
- * what could not be read: nothing is sent behind that.
+ * what could not be read, or only in part be sent: nothing is sent behind that.
  *
  * The stack's references are its socket buffers', whose fragments are pages of the
  * region. With TCP they last until the peer has acknowledged the bytes, or until
@@ -193,6 +193,46 @@ static void iou_stx_take(struct iou_sock_txq *t, struct iou_stx *tx)
 	tx->state = IOU_STX_OVER;
 }
 
+/* What is behind one that left a hole. Under the lock. */
+static void iou_sock_tx_gap(struct iou_stx *hole, struct list_head *ended)
+{
+	struct iou_sock_txq *t = &hole->s->tx;
+	struct iou_stx *tx = hole, *next;
+
+	if (!hole->s->stream)
+		return;
+	t->gap = true;
+	list_for_each_entry_safe_continue(tx, next, &t->waiting, node) {
+		if (tx->state == IOU_STX_HELD) {
+			tx->revoked = true;
+			tx->why = IO_UNIFIED_REASON_SOCKET_GAP;
+			continue;
+		}
+		iou_stx_take(t, tx);
+		list_add_tail(&tx->node, ended);
+	}
+}
+
+/* The same where nothing can be ended. Under the lock, while @hole is in the queue. */
+static void iou_stx_cut_off(struct iou_stx *hole)
+{
+	struct iou_sock_txq *t = &hole->s->tx;
+
+	iou_sock_tx_gap(hole, &t->cut);
+	if (!list_empty(&t->cut))
+		mod_delayed_work(iou_net_wq, &t->work, 0);
+}
+
+/*
+ * It failed. A dead connection, or one that is shut, takes nothing that is behind it;
+ * any other would, and the peer would not see what is missing.
+ */
+static bool iou_stx_leaves_hole(const struct iou_stx *tx)
+{
+	return tx->error && tx->error != -EPIPE &&
+	       inet_sk_state_load(tx->s->sock->sk) != TCP_CLOSE;
+}
+
 /*
  * The stack had no room. True: so it stays the first. False: it was revoked
  * meanwhile, and the caller ends it.
@@ -206,6 +246,8 @@ static bool iou_stx_stays(struct iou_sock_txq *t, struct iou_stx *tx)
 	ends = tx->revoked && (!tx->off || tx->dying);
 	tx->revoked = false;
 	if (ends) {
+		if (tx->off)
+			iou_stx_cut_off(tx);
 		tx->lent = tx->off;
 		iou_stx_take(t, tx);
 	}
@@ -217,6 +259,8 @@ static void iou_stx_handed(struct iou_sock_txq *t, struct iou_stx *tx)
 {
 	spin_lock_bh(&t->lock);
 	t->sending = NULL;
+	if (unlikely(iou_stx_leaves_hole(tx)))
+		iou_stx_cut_off(tx);
 	iou_stx_take(t, tx);
 	tx->state = IOU_STX_FLIGHT;
 	list_add_tail(&tx->node, &t->flight);
@@ -269,6 +313,27 @@ static void iou_sock_tx_run(struct iou_sock *s)
 	}
 }
 
+static void iou_stx_end_all(struct list_head *ended, u16 reason)
+{
+	struct iou_stx *tx, *next;
+
+	list_for_each_entry_safe(tx, next, ended, node) {
+		list_del_init(&tx->node);
+		iou_stx_end(tx, -ECANCELED, reason);
+	}
+}
+
+/* The owners of what was cut off keep the socket. */
+static void iou_sock_tx_end_cut(struct iou_sock_txq *t)
+{
+	LIST_HEAD(ended);
+
+	spin_lock_bh(&t->lock);
+	list_splice_init(&t->cut, &ended);
+	spin_unlock_bh(&t->lock);
+	iou_stx_end_all(&ended, IO_UNIFIED_REASON_SOCKET_GAP);
+}
+
 static void iou_sock_tx_work(struct work_struct *work)
 {
 	struct iou_sock *s =
@@ -277,6 +342,7 @@ static void iou_sock_tx_work(struct work_struct *work)
 	mutex_lock(&s->tx.mutex);
 	iou_sock_tx_run(s);
 	mutex_unlock(&s->tx.mutex);
+	iou_sock_tx_end_cut(&s->tx);
 }
 
 void iou_sock_tx_wake(struct iou_sock *s)
@@ -327,36 +393,6 @@ void iou_sock_send(struct iou_sock *s)
 	}
 	iou_sock_tx_run(s);
 	mutex_unlock(&s->tx.mutex);
-}
-
-/* What is behind one that left a hole. Under the lock. */
-static void iou_sock_tx_gap(struct iou_stx *hole, struct list_head *ended)
-{
-	struct iou_sock_txq *t = &hole->s->tx;
-	struct iou_stx *tx = hole, *next;
-
-	if (!hole->s->stream)
-		return;
-	t->gap = true;
-	list_for_each_entry_safe_continue(tx, next, &t->waiting, node) {
-		if (tx->state == IOU_STX_HELD) {
-			tx->revoked = true;
-			tx->why = IO_UNIFIED_REASON_SOCKET_GAP;
-			continue;
-		}
-		iou_stx_take(t, tx);
-		list_add_tail(&tx->node, ended);
-	}
-}
-
-static void iou_stx_end_all(struct list_head *ended, u16 reason)
-{
-	struct iou_stx *tx, *next;
-
-	list_for_each_entry_safe(tx, next, ended, node) {
-		list_del_init(&tx->node);
-		iou_stx_end(tx, -ECANCELED, reason);
-	}
 }
 
 bool iou_stx_ready(struct iou_stx *tx, u64 addr, u32 len, bool gap)
@@ -429,6 +465,8 @@ bool iou_stx_revoke(struct iou_stx *tx, bool dying, u16 why, bool *leaving)
 		*leaving = true;
 	} else if ((tx->state == IOU_STX_WAITING && !tx->off) ||
 		   (tx->state != IOU_STX_OVER && dying)) {
+		if (tx->state == IOU_STX_WAITING && tx->off)
+			iou_stx_cut_off(tx);
 		mine = iou_stx_give_up(t, tx);
 	}
 	spin_unlock_bh(&t->lock);
@@ -492,5 +530,6 @@ void iou_sock_tx_init(struct iou_sock *s)
 	mutex_init(&t->mutex);
 	INIT_LIST_HEAD(&t->waiting);
 	INIT_LIST_HEAD(&t->flight);
+	INIT_LIST_HEAD(&t->cut);
 	INIT_DELAYED_WORK(&t->work, iou_sock_tx_work);
 }

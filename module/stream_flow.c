@@ -34,7 +34,10 @@ void iou_flow_kick(struct iou_flow *f)
 
 void iou_flow_stop_locked(struct iou_flow *f, int error, u16 reason)
 {
-	if (f->stopping && (f->error || !error))
+	/* Who left a hole in the stream says more than what is behind it. */
+	const bool behind = f->reason == IO_UNIFIED_REASON_SOCKET_GAP;
+
+	if (f->stopping && (!error || (f->error && !behind)))
 		return;
 	f->stopping = true;
 	f->error = error;

@@ -345,6 +345,49 @@ static void ring_goes(void)
 	close_conn();
 }
 
+/* The first ring goes in the middle of a send: nothing may follow its half. */
+static void ring_goes_amid(void)
+{
+	struct io_unified_attach a = { .kind = IO_UNIFIED_KIND_RING };
+	struct io_uring first, second;
+	struct io_unified_desc d;
+	struct t_res res;
+	int i;
+
+	connect_stuck();
+	open_region(0);
+	t_ring_init(&first, 8, 0);
+	a.fd = first.ring_fd;
+	REQUIRE_EQ(t_attach(&r, &a), 0);
+	second = r.ring;
+	r.ring = first;
+	d = t_send_op(sock, 1, r.reg.data_off, 512 << 10);
+	t_queue(&r, &d);
+	t_submit(&r);
+	first = r.ring;
+	r.ring = second;
+	/* One that has its bytes, and one that reads them first */
+	for (i = 2; i < 4; i++) {
+		d = op(i);
+		t_queue(&r, &d);
+	}
+	t_submit(&r);
+	t_silent(&r, 50);
+	io_uring_queue_exit(&first);
+	for (i = 2; i < 5; i++) {
+		REQUIRE(t_reap(&r, &res, 5000), "it waits behind a half");
+		CHECK_EQ(res.res, -ECANCELED);
+		CHECK_EQ(res.reason, IO_UNIFIED_REASON_SOCKET_GAP);
+		/* Nor is one that comes later sent. */
+		if (i == 3) {
+			t_queue(&r, &d);
+			t_submit(&r);
+		}
+	}
+	t_region_close(&r);
+	close_conn();
+}
+
 /* The application and the module at once, and no rule who comes first. */
 static void fights(void)
 {
@@ -401,6 +444,7 @@ static const struct t_case cases[] = {
 	{ "the link goes down", interface, 600, &over_veth[0] },
 	{ "the interface is deleted", interface, 1200, &over_veth[1] },
 	{ "a ring of two", ring_goes },
+	{ "a ring of two, amid a send", ring_goes_amid },
 	{ "the application does as it likes", fights, 120 },
 };
 

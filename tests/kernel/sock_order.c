@@ -6,6 +6,10 @@
 #include <linux/bpf.h>
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -284,6 +288,93 @@ static void hole_of_datagrams(void)
 	tear_down();
 }
 
+static u16 checksum(const void *p, size_t len)
+{
+	const u16 *word = p;
+	u32 sum = 0;
+
+	for (; len; len -= 2)
+		sum += *word++;
+	sum = (sum >> 16) + (sum & 0xffff);
+	return ~(sum + (sum >> 16));
+}
+
+static u32 next_seq(void)
+{
+	int on = 1, off = -1, queue = TCP_SEND_QUEUE;
+	socklen_t len = sizeof(u32);
+	u32 seq;
+
+	REQUIRE(!setsockopt(c.end, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)));
+	REQUIRE(!setsockopt(c.end, IPPROTO_TCP, TCP_REPAIR_QUEUE, &queue,
+			    sizeof(queue)));
+	REQUIRE(!getsockopt(c.end, IPPROTO_TCP, TCP_QUEUE_SEQ, &seq, &len));
+	REQUIRE(!setsockopt(c.end, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)));
+	return seq;
+}
+
+/* A router says that it cannot reach the peer, which TCP survives. */
+static void cannot_be_reached(void)
+{
+	struct {
+		struct icmphdr icmp;
+		struct iphdr ip;
+		u16 ports[2];
+		u32 seq;
+	} m = {
+		.icmp = { .type = ICMP_DEST_UNREACH, .code = ICMP_HOST_UNREACH },
+		.ip = {
+			.version = 4,
+			.ihl = 5,
+			.ttl = 64,
+			.protocol = IPPROTO_TCP,
+		},
+	};
+	struct sockaddr_in from, to;
+	socklen_t len = sizeof(from);
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+
+	REQUIRE(fd >= 0);
+	REQUIRE(!getsockname(c.end, (struct sockaddr *)&from, &len));
+	REQUIRE(!getpeername(c.end, (struct sockaddr *)&to, &len));
+	m.ip.saddr = from.sin_addr.s_addr;
+	m.ip.daddr = to.sin_addr.s_addr;
+	m.ip.tot_len = htons(sizeof(m) - sizeof(m.icmp));
+	m.ports[0] = from.sin_port;
+	m.ports[1] = to.sin_port;
+	m.seq = htonl(next_seq());
+	m.icmp.checksum = checksum(&m, sizeof(m));
+	from.sin_port = 0;
+	REQUIRE(sendto(fd, &m, sizeof(m), 0, (struct sockaddr *)&from,
+		       sizeof(from)) == sizeof(m));
+	close(fd);
+}
+
+/* A send fails, and the connection lives: it would go on with what is behind. */
+static void failed_send(void)
+{
+	int on = 1;
+	u32 i;
+
+	set_up();
+	REQUIRE(!setsockopt(c.end, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)));
+	queue(0, st_slow);
+	for (i = 1; i < 4; i++)
+		queue(i, i == 3 ? st_fast : -1);
+	t_submit(&r);
+	cannot_be_reached();
+	reap(4);
+	was(0, -EHOSTUNREACH, IO_UNIFIED_REASON_UNREACHABLE);
+	for (i = 1; i < 4; i++)
+		was(i, -ECANCELED, IO_UNIFIED_REASON_SOCKET_GAP);
+	queue(4, -1);
+	t_submit(&r);
+	reap(1);
+	was(4, -ECANCELED, IO_UNIFIED_REASON_SOCKET_GAP);
+	nothing_arrives();
+	tear_down();
+}
+
 /* A file that became shorter: its bytes go, what is behind them does not. */
 static void short_file(void)
 {
@@ -472,6 +563,7 @@ static const struct t_case cases[] = {
 	{ "a header in front", lead },
 	{ "a read that fails", hole },
 	{ "a read that fails, datagrams", hole_of_datagrams, 0, &datagram },
+	{ "a send that fails", failed_send },
 	{ "a file that became shorter", short_file },
 	{ "canceled, detached", canceled },
 	{ "programs", programs },

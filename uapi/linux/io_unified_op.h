@@ -195,27 +195,26 @@ struct io_unified_ctrl {
  * its time has come.
  *
  * Sockets. Ops of one direction on a socket are carried out one behind the other, in
- * the order of submission. One that reads first has its place from then on: reads go
- * on side by side, and what is behind it waits. If a read fails or falls short, a TCP
- * stream would have a hole: sends behind it end with -ECANCELED (_SOCKET_GAP), and so
- * do all later ones to that attachment. An op that is refused, canceled or dropped
- * takes no place, or gives it up. TX sends all of
- * @len bytes, however long the peer takes to make room, and with UDP one datagram
- * (-EMSGSIZE, _DATAGRAM). Where the interface can, nothing is copied
- * (IO_UNIFIED_CQE_COPIED). F_LEAD sends a header that lies in front of what is read, and
- * an end within a block; the result counts what is sent. The op is done when nothing
- * refers to the bytes any more: with TCP when the peer has acknowledged them, unless
- * they were copied. RX completes as soon as there are bytes, or one datagram
- * (IO_UNIFIED_CQE_TRUNC: it was longer); with WAITALL when there are @len bytes. While
- * that waits, SO_RCVLOWAT of the socket is what it waits for (a quarter of the receive
- * buffer at most), unless the application has set it: so poll() tells no less. What
- * the application has set holds back the last bytes, too, as for recv(2). At the end
- * of a stream it falls short, and res is 0 when there is nothing more. With WRITE,
- * @addr and @len are what the storage attachment asks for, and what is received is
- * padded with zeros to whole blocks. Errors: -ECONNRESET (_RESET), -EPIPE (_SHUT),
- * -ETIMEDOUT (_PEER_TIMEOUT), -EHOSTUNREACH, -ENETUNREACH, -ECONNREFUSED
- * (_UNREACHABLE). They end sends whose bytes were not acknowledged. After an error
- * that leaves a send in the middle of its bytes, a stream is of no use any more.
+ * the order of submission. One that reads first has its place from then on: reads go on
+ * side by side, and what is behind it waits. If a read fails or falls short, if a send
+ * fails and the connection lives, or is given up amid its bytes, a TCP stream would
+ * have a hole: sends behind it end with -ECANCELED (_SOCKET_GAP), and so do all later
+ * ones to that attachment. An op that is refused, canceled before it has begun, or
+ * dropped takes no place, or gives it up. TX sends all of @len bytes, however long the
+ * peer takes to make room, and with UDP one datagram (-EMSGSIZE, _DATAGRAM). Where the
+ * interface can, nothing is copied (IO_UNIFIED_CQE_COPIED). F_LEAD sends a header that
+ * lies in front of what is read, and an end within a block; the result counts what is
+ * sent. The op is done when nothing refers to the bytes any more: with TCP when the
+ * peer has acknowledged them, unless they were copied. RX completes as soon as there
+ * are bytes, or one datagram (IO_UNIFIED_CQE_TRUNC: it was longer); with WAITALL when
+ * there are @len bytes. While that waits, SO_RCVLOWAT of the socket is what it waits
+ * for (a quarter of the receive buffer at most), unless the application has set it: so
+ * poll() tells no less. What the application has set holds back the last bytes, too, as
+ * for recv(2). At the end of a stream it falls short, and res is 0 when there is
+ * nothing more. With WRITE, @addr and @len are what the storage attachment asks for,
+ * and what is received is padded with zeros to whole blocks. Errors: -ECONNRESET
+ * (_RESET), -EPIPE (_SHUT), -ETIMEDOUT (_PEER_TIMEOUT), -EHOSTUNREACH, -ENETUNREACH,
+ * -ECONNREFUSED (_UNREACHABLE). They end sends whose bytes were not acknowledged.
  *
  * Ops that wait to receive and sends that have not begun can be canceled, and end
  * with what they belong to: ring, task, attachment, region. What a WAITALL had

@@ -188,7 +188,7 @@ static const char *const reasons[] = {
 	[IO_UNIFIED_REASON_TX_TIME] =
 		"the launch time is more than a minute away: hand the packet in later, and take the time from CLOCK_MONOTONIC",
 	[IO_UNIFIED_REASON_SOCKET_GAP] =
-		"bytes that should have been sent before could not be read, so nothing is sent behind them: see the op that failed, detach the socket and close it",
+		"bytes that should have been sent before could not be read or sent, so nothing is sent behind them: see the op that failed, detach the socket and close it",
 };
 
 static const char *const paths[] = {
