@@ -121,7 +121,7 @@ struct iou_srx {
 
 /**
  * struct iou_sock_txq - the sending half
- * @lock: _bh; the lists, @current, and iou_stx.state
+ * @lock: _bh; the lists, @sending, and iou_stx.state
  * @mutex: held by who sends, outside of @lock
  * @waiting: not all with the stack yet, first to last
  * @flight: with the stack
