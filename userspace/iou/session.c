@@ -44,19 +44,25 @@ int session_wait(struct io_uring *ring, unsigned int nr, uint64_t ns)
 		.tv_sec = (int64_t)(ns / NSEC),
 		.tv_nsec = (int64_t)(ns % NSEC),
 	};
+	struct __kernel_timespec patience = { .tv_nsec = SESSION_PATIENCE_NS };
 	struct io_uring_cqe *cqe;
 	int err;
 
+	if (nr > 1 && ns > SESSION_PATIENCE_NS) {
 #ifdef IORING_FEAT_MIN_TIMEOUT
-	if (nr > 1 && ns > SESSION_PATIENCE_NS &&
-	    ring->features & IORING_FEAT_MIN_TIMEOUT) {
-		err = io_uring_submit_and_wait_min_timeout(
-			ring, &cqe, nr, &ts, SESSION_PATIENCE_NS / 1000, NULL);
-		return err < 0 ? err : 0;
-	}
-#else
-	(void)nr;
+		if (ring->features & IORING_FEAT_MIN_TIMEOUT) {
+			err = io_uring_submit_and_wait_min_timeout(
+				ring, &cqe, nr, &ts, SESSION_PATIENCE_NS / 1000,
+				NULL);
+			return err < 0 ? err : 0;
+		}
 #endif
+		/* Before 6.12: where nothing comes meanwhile, it takes two calls. */
+		err = io_uring_submit_and_wait_timeout(ring, &cqe, nr,
+						       &patience, NULL);
+		if (err != -ETIME)
+			return err < 0 ? err : 0;
+	}
 	err = io_uring_submit_and_wait_timeout(ring, &cqe, 1, &ts, NULL);
 	return err < 0 ? err : 0;
 }

@@ -33,8 +33,7 @@ int session_ring(struct io_uring *ring, unsigned int entries,
  * Submits, and waits for a completion, for @ns at most. @nr: how many to wait for while
  * they come fast, within SESSION_PATIENCE_NS of the call: each time that somebody is
  * woken costs a switch and a system call. After that the first one ends it, so a single
- * one is told of late only by what is left of this. Kernels before 6.12 know of no such
- * wait: there, 1. Returns 0 or -errno.
+ * one is told of late only by what is left of this. Returns 0 or -errno.
  */
 int session_wait(struct io_uring *ring, unsigned int nr, uint64_t ns);
 
