@@ -105,6 +105,19 @@ static void iou_ring_start(struct iou_op *op, bool nowait)
 		iou_op_fail(op, ret, op->reason);
 }
 
+/* Ops that start one behind the other: a command's group may take many steps. */
+struct iou_ring_group {
+	struct iou_op *head;
+	struct iou_op *last;
+};
+
+static void iou_ring_start_group(struct iou_ring_group *group, bool nowait)
+{
+	if (group->head)
+		iou_ring_start(group->head, nowait);
+	group->head = NULL;
+}
+
 /* A descriptor of the SQ becomes an op. NULL: no memory. */
 static struct iou_op *iou_ring_one(struct iou_pair *p,
 				   const struct iou_ring_take *take)
@@ -138,16 +151,17 @@ static u32 iou_plain_some(struct iou_pair *p, u32 nr,
 
 /* Up to @nr descriptors, for which there is room in the CQ. */
 static u32 iou_ring_some(struct iou_pair *p, u32 nr,
+			 struct iou_ring_group *group,
 			 const struct iou_ring_take *take)
 {
-	struct iou_op *head = NULL, *last = NULL, *op;
+	struct iou_op *op;
 	u32 i = 0, plain;
 
 	if (take->cmd)
 		atomic_add(nr, &iou_pdu(take->cmd)->left);
 	while (i < nr) {
 		/* Most are plain, and alone. */
-		plain = head ? 0 : iou_plain_some(p, nr - i, take);
+		plain = group->head ? 0 : iou_plain_some(p, nr - i, take);
 		i += plain;
 		if (plain)
 			continue;
@@ -157,19 +171,15 @@ static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 		p->sq_cons++;
 		i++;
 		/* A group is complete before its first op starts. */
-		if (last)
-			last->next = op;
+		if (group->head)
+			group->last->next = op;
 		else
-			head = op;
-		last = op;
+			group->head = op;
+		group->last = op;
 		if (unlikely(op->d.flags & IO_UNIFIED_F_LINK))
 			continue;
-		iou_ring_start(head, take->nowait);
-		head = NULL;
-		last = NULL;
+		iou_ring_start_group(group, take->nowait);
 	}
-	if (head)
-		iou_ring_start(head, take->nowait);
 	if (take->cmd && unlikely(i < nr))
 		atomic_sub(nr - i, &iou_pdu(take->cmd)->left);
 	/* The slots are free once the index says so. */
@@ -188,6 +198,7 @@ static u32 iou_ring_ready(struct iou_pair *p)
 
 /* As many of @nr as there are and have room. Returns how many, or -errno. */
 static int iou_ring_take_some(struct iou_pair *p, u32 nr, u32 *flags,
+			      struct iou_ring_group *group,
 			      const struct iou_ring_take *take)
 {
 	u32 want = min3(iou_ring_ready(p), nr, IOU_RING_STEP);
@@ -202,7 +213,7 @@ static int iou_ring_take_some(struct iou_pair *p, u32 nr, u32 *flags,
 	}
 	if (!room)
 		return -EBUSY;
-	taken = iou_ring_some(p, room, take);
+	taken = iou_ring_some(p, room, group, take);
 	if (taken == room)
 		return taken;
 	iou_cq_unreserve(p, room - taken);
@@ -212,6 +223,7 @@ static int iou_ring_take_some(struct iou_pair *p, u32 nr, u32 *flags,
 static int iou_ring_take_all(struct iou_pair *p, u32 nr,
 			     const struct iou_ring_take *take)
 {
+	struct iou_ring_group group = {};
 	u32 flags, taken = 0;
 	int ret;
 
@@ -219,7 +231,8 @@ static int iou_ring_take_all(struct iou_pair *p, u32 nr,
 		flags = 0;
 		WRITE_ONCE(p->ctrl->sq_flags, 0);
 		do {
-			ret = iou_ring_take_some(p, nr - taken, &flags, take);
+			ret = iou_ring_take_some(p, nr - taken, &flags, &group,
+						 take);
 			if (ret > 0)
 				taken += ret;
 		} while (ret > 0 && taken < nr && !flags);
@@ -228,6 +241,7 @@ static int iou_ring_take_all(struct iou_pair *p, u32 nr,
 		/* Who did not see the flag any more counts on us to look. */
 		smp_mb();
 	} while (ret >= 0 && taken < nr && !flags && iou_ring_ready(p));
+	iou_ring_start_group(&group, take->nowait);
 	return taken ?: ret;
 }
 

@@ -168,6 +168,7 @@ struct io_unified_ctrl {
  * F_LINK makes a group of consecutive descriptors of one command or call: each
  * starts when the one before it is done. After one that failed, fell short, or
  * was dropped, the rest of the group ends with -ECANCELED and _REASON_LINK.
+ * What is not taken, for want of room in the CQ, begins a group of its own when it is.
  *
  * TX sends to the interface itself, past its queueing discipline and its packet
  * taps, as AF_XDP does. A packet has at least 14 bytes (-EINVAL) and at most
