@@ -149,6 +149,11 @@ static int iou_uring_start(struct iou_op *op, struct io_uring_cmd *cmd,
 		iou_pdu(cmd)->polled = BIT_ULL(op->d.storage);
 
 	ret = iou_op_start(op, issue_flags & IO_URING_F_NONBLOCK);
+	if (unlikely(ret == -EAGAIN && iou_pdu(cmd)->cancelable)) {
+		/* io_uring would come again with one that it has on its list. */
+		iou_op_start_later(op);
+		return -EIOCBQUEUED;
+	}
 	if (unlikely(ret))
 		return iou_uring_refuse(op, cmd, issue_flags, ret);
 	return -EIOCBQUEUED;

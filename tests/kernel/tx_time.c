@@ -19,6 +19,7 @@ enum { LEN = 400, MS = 1000000, FAR = 50 };
 
 static struct t_region r;
 static struct t_link l;
+static struct t_disk drive;
 static int net, sock;
 static const struct t_way veth = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 static const struct t_way nic = { "virtio", 0 };
@@ -598,8 +599,12 @@ static void refuse(struct io_unified_desc d, int error, u16 reason,
 
 static void refused(void)
 {
+	int storage;
+
 	CHECK(t_feature(IO_UNIFIED_FEAT_TX_TIME));
 	set_up();
+	t_disk_nvme(&drive, 512, 0);
+	storage = t_attach_storage(&r, drive.path, 0);
 	REFUSE(ERANGE, TX_TIME,
 	       d->arg = now_ns() + IO_UNIFIED_TX_TIME_MAX + SEC);
 	REFUSE(ERANGE, TX_TIME, d->arg = ~0ull);
@@ -612,6 +617,10 @@ static void refused(void)
 	       d->flags = IO_UNIFIED_F_TIMED);
 	/* Not as long as it waits, but when it is its turn. */
 	REFUSE(EMSGSIZE, TX_LEN, d->arg = now_ns() + 50 * MS; d->len = 1600);
+	/* The same where the read has to sleep, as it is more than one request. */
+	REFUSE(EMSGSIZE, TX_LEN, d->ops |= IO_UNIFIED_OP_NVME;
+	       d->flags |= IO_UNIFIED_F_READ; d->addr = t_frame(&r, 0);
+	       d->storage = storage; d->len = 2 << 20);
 	nothing(20);
 	tear_down();
 }
