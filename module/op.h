@@ -152,13 +152,16 @@ void iou_op_process_packet(struct iou_op *op);
 
 /*
  * Will it wait for the network, maybe for long? A hint, where others send to the
- * same queue at the same time.
+ * same queue at the same time. What is sent @later, or after a read, or to where a
+ * program says, may find a packet that has a time which is not there yet.
  */
-static inline bool iou_op_may_wait(const struct iou_op *op)
+static inline bool iou_op_may_wait(const struct iou_op *op, bool later)
 {
 	return (op->d.flags &
 		(IO_UNIFIED_F_RX | IO_UNIFIED_F_SOCKET | IO_UNIFIED_F_TIMED)) ||
-	       (op->tq && iou_txq_waits(&op->tq->tx));
+	       (op->tq &&
+		(later || op->prog || op->d.flags & IO_UNIFIED_F_READ ||
+		 iou_txq_waits(&op->tq->tx)));
 }
 
 /* Does it send to @sock? */

@@ -250,10 +250,13 @@ static struct iou_netq *iou_plain_tx_hold(struct iou_pair *p,
 }
 
 /* One that has a time came in between. */
-static noinline void iou_plain_tx_waits(struct iou_tx **txs, u32 n)
+static noinline void iou_plain_tx_waits(struct iou_tx **txs, u32 n,
+					const struct iou_ring_take *take)
 {
 	u32 i;
 
+	if (take->cmd)
+		take->waits(take->cmd, take->issue_flags);
 	for (i = 0; i < n; i++) {
 		struct iou_op *op = iou_op_of_tx(txs[i]);
 
@@ -294,7 +297,7 @@ u32 iou_plain_tx_take(struct iou_pair *p, u32 nr,
 		iou_count(p->region->stats, IO_UNIFIED_STAT_OPS, n);
 		percpu_ref_get_many(&q->att.refs, n);
 		if (unlikely(!iou_tx_send_many(q, txs, n)))
-			iou_plain_tx_waits(txs, n);
+			iou_plain_tx_waits(txs, n, take);
 	}
 	iou_att_put(&q->att);
 	return n;

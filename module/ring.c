@@ -119,7 +119,7 @@ static void iou_ring_start_group(struct iou_ring_group *group, bool nowait)
 }
 
 /* A descriptor of the SQ becomes an op. NULL: no memory. */
-static struct iou_op *iou_ring_one(struct iou_pair *p,
+static struct iou_op *iou_ring_one(struct iou_pair *p, bool later,
 				   const struct iou_ring_take *take)
 {
 	struct iou_op *op = iou_op_new(p->region, &p->pool,
@@ -136,7 +136,7 @@ static struct iou_op *iou_ring_one(struct iou_pair *p,
 	}
 	if (op->error || !cmd)
 		return op;
-	if (unlikely(iou_op_may_wait(op)))
+	if (unlikely(iou_op_may_wait(op, later)))
 		take->waits(cmd, take->issue_flags);
 	if (op->poll && op->st)
 		iou_pdu(cmd)->polled |= BIT_ULL(op->d.storage);
@@ -165,7 +165,7 @@ static u32 iou_ring_some(struct iou_pair *p, u32 nr,
 		i += plain;
 		if (plain)
 			continue;
-		op = iou_ring_one(p, take);
+		op = iou_ring_one(p, group->head, take);
 		if (unlikely(!op))
 			break;
 		p->sq_cons++;

@@ -141,7 +141,7 @@ static int iou_uring_start(struct iou_op *op, struct io_uring_cmd *cmd,
 		ret = iou_ring_promise(op, &op->r->pairs[0]);
 	if (unlikely(ret))
 		return iou_uring_refuse(op, cmd, issue_flags, ret);
-	if (unlikely(iou_op_may_wait(op))) {
+	if (unlikely(iou_op_may_wait(op, false))) {
 		iou_pdu(cmd)->listed = op->d.flags & IO_UNIFIED_F_READ;
 		iou_uring_waits(cmd, issue_flags);
 	}

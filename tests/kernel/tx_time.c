@@ -490,6 +490,7 @@ static enum { KILL, EXEC, CLOSE, EXIT, WAYS } how;
 /* The end of a process whose packets wait, by op, by ring and without a command. */
 static void process(int round)
 {
+	struct io_unified_desc d;
 	int i;
 	pid_t pid;
 
@@ -499,6 +500,16 @@ static void process(int round)
 	if (!pid) {
 		t_region_open(&r, NULL);
 		net = t_attach_tx(&r, l.tx);
+		/*
+		 * When it is read there are packets in front of it. Too long to be
+		 * sent, should these end before it.
+		 */
+		d = tx_desc(17, 0);
+		d.ops |= IO_UNIFIED_OP_NVME;
+		d.flags |= IO_UNIFIED_F_READ;
+		d.storage = t_attach_storage(&r, drive.path, 0);
+		d.len = 4096;
+		t_queue(&r, &d);
 		for (i = 0; i < 8; i++)
 			queue(i, i % 3 == 2 ? 0 : now_ns() + FAR * SEC);
 		for (; i < 16; i++)
@@ -527,6 +538,7 @@ static void process(int round)
 static void processes(void)
 {
 	set_up();
+	t_disk_nvme(&drive, 512, 0);
 	t_region_close(&r);
 	t_leak_rounds(process, 12, t_rounds());
 	t_refcount_wait(0);
