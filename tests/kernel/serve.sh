@@ -161,6 +161,14 @@ unset MASK_KEY
 ok "masked it is" eval '! client /raw 0 $size get >"$dir/said"'
 ok "and ends" stop
 
+# what it is told is the same, whoever reads
+start --device "$raw,1M,777,cut" --dir "$site" --bpf "$here/bpf/ops.bpf.o:sized"
+ok "a program knows the length of files that are not attached" client /sub/f 0 1000 files 100
+ok "it may not cut the front off" eval \
+	'[[ $(busybox wget -O /dev/null "http://127.0.0.1:$port/cut" 2>&1) == *" 500 "* ]]'
+ok "and ends again" stop
+ok "some were not attached" json '.pieces.unattached > 0'
+
 # the end in the middle of everything
 start --device "$raw,1M,8M,raw" --idle 5
 client /raw 0 $size abandon 1000 >"$dir/said" &

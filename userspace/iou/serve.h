@@ -137,6 +137,7 @@ struct serve_slot {
 	uint32_t len; /* bytes to send, without the head */
 	uint32_t read_len;
 	uint64_t cookie; /* offset in the object of what is read */
+	uint64_t size; /* of the object */
 	struct serve_source *source; /* NULL: nothing but the head */
 };
 

@@ -220,14 +220,21 @@ static bool has_program(const struct serve *s)
 	return s->program.fd >= 0;
 }
 
+/* What the program finds in its control block */
+static void tell_program(const struct serve_slot *slot,
+			 struct io_unified_desc *d)
+{
+	iou_desc_set_cookie(d, slot->cookie);
+	d->arg = slot->size;
+}
+
 static void add_program(const struct serve *s, const struct serve_slot *slot,
-			struct io_unified_desc *d, uint64_t size)
+			struct io_unified_desc *d)
 {
 	if (!has_program(s))
 		return;
 	iou_desc_set_bpf(d, (unsigned int)s->bpf.index);
-	iou_desc_set_cookie(d, slot->cookie);
-	d->arg = size;
+	tell_program(slot, d);
 }
 
 static void add_lead(const struct serve *s, const struct serve_slot *slot,
@@ -254,8 +261,7 @@ static void send_head(struct serve *s, struct serve_conn *c,
 }
 
 static void start_combined(struct serve *s, struct serve_conn *c,
-			   struct serve_slot *slot, uint64_t from,
-			   uint64_t size)
+			   struct serve_slot *slot, uint64_t from)
 {
 	struct io_unified_desc *d;
 	struct io_uring_sqe *sqe;
@@ -267,7 +273,7 @@ static void start_combined(struct serve *s, struct serve_conn *c,
 	sqe = serve_sqe(s, 1);
 	d = iou_prep_read(sqe, &s->region, (unsigned int)slot->source->attach,
 			  buffer_addr(s, slot), slot->read_len, from);
-	add_program(s, slot, d, size);
+	add_program(s, slot, d);
 	iou_desc_set_send(d, (unsigned int)c->socket);
 	if (!has_program(s))
 		add_lead(s, slot, d);
@@ -279,7 +285,7 @@ static void start_combined(struct serve *s, struct serve_conn *c,
 }
 
 static void start_read(struct serve *s, struct serve_conn *c,
-		       struct serve_slot *slot, uint64_t from, uint64_t size)
+		       struct serve_slot *slot, uint64_t from)
 {
 	struct io_uring_sqe *sqe = serve_sqe(s, 1);
 	const uint64_t addr = buffer_addr(s, slot);
@@ -289,7 +295,7 @@ static void start_read(struct serve *s, struct serve_conn *c,
 			sqe, &s->region, (unsigned int)slot->source->attach,
 			addr, slot->read_len, from);
 
-		add_program(s, slot, d, size);
+		add_program(s, slot, d);
 	} else {
 		io_uring_prep_read(sqe, slot->source->fd,
 				   iou_region_ptr(&s->region, addr),
@@ -310,7 +316,7 @@ static void start_program(struct serve *s, struct serve_conn *c,
 						 (unsigned int)s->bpf.index,
 						 buffer_addr(s, slot), len);
 
-	iou_desc_set_cookie(d, slot->cookie);
+	tell_program(slot, d);
 	submit(s, c, slot, sqe);
 	slot->read_len = len;
 	slot->state = SLOT_EDITING;
@@ -411,6 +417,7 @@ static void cut(struct serve *s, struct serve_conn *c, struct serve_slot *slot,
 	slot->source->users++;
 	slot->skip = skip;
 	slot->cookie = r->pos - skip;
+	slot->size = object->size;
 	slot->len = (uint32_t)(want < room ? want : room) - skip;
 	slot->read_len = (skip + slot->len + block - 1) / block * block;
 	slot->head_len = r->head_len;
@@ -419,9 +426,9 @@ static void cut(struct serve *s, struct serve_conn *c, struct serve_slot *slot,
 	r->pos += slot->len;
 
 	if (combinable(s, c, slot))
-		start_combined(s, c, slot, from, object->size);
+		start_combined(s, c, slot, from);
 	else
-		start_read(s, c, slot, from, object->size);
+		start_read(s, c, slot, from);
 }
 
 bool body_next(struct serve *s, struct serve_conn *c)
@@ -500,11 +507,14 @@ static void read_failed(struct serve *s, struct serve_conn *c,
 static void read_done(struct serve *s, struct serve_conn *c,
 		      struct serve_slot *slot, const struct iou_result *res)
 {
-	/* a file ends where it ends, a program may not change the length */
+	/*
+	 * A file ends where it ends, a program may not change the length, nor where the
+	 * bytes begin.
+	 */
 	if (slot->drop)
 		slot->state = SLOT_READY;
 	else if (res->res < 0 || (uint32_t)res->res < slot->skip + slot->len ||
-		 (uint32_t)res->res > slot->read_len)
+		 (uint32_t)res->res > slot->read_len || res->offset)
 		read_failed(s, c, slot, res);
 	else if (slot->ring && slot->state == SLOT_READING && has_program(s))
 		start_program(s, c, slot, (uint32_t)res->res);

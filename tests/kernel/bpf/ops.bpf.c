@@ -136,6 +136,22 @@ int arg(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/*
+ * For iou serve, which says how long an object is, whatever reads it. Of one of 777
+ * bytes it cuts the front off.
+ */
+SEC("xdp")
+int sized(struct xdp_md *ctx)
+{
+	struct io_unified_bpf_ctl *ctl = ctl_of(ctx);
+
+	if (!ctl || ctl->cookie >= ctl->state[0])
+		return XDP_ABORTED;
+	if (ctl->state[0] == 777 && bpf_xdp_adjust_head(ctx, 16))
+		return XDP_ABORTED;
+	return XDP_PASS;
+}
+
 SEC("xdp")
 int tail(struct xdp_md *ctx)
 {
