@@ -185,10 +185,10 @@ ok "killed: what was durable is there" stream "$dev,16M,32M"
 min=
 ok "killed: it is said to be open" grep -q "not ended" "$dir/cat"
 
-# stopped by a signal
+# stopped by a signal; urgent bytes are bytes of the stream
 signal() {
 	start --to "$dev,16M,32M"
-	"$sender" send "$port" --bytes 300000 --hang --pause 2 --max 20000 >"$dir/sent" &
+	"$sender" send "$port" --bytes 300000 --hang --pause 2 --max 20000 --urgent >"$dir/sent" &
 	silent=$!
 	until_true 20 test -s "$dir/sent"
 	kill -INT $pid

@@ -49,6 +49,7 @@ static struct {
 	bool reset; /* end by it */
 	bool hang; /* never end */
 	bool closed; /* the other side may close first */
+	bool urgent; /* the last byte of each write */
 	u64 min;
 } o = { .bytes = 1 << 20, .seed = 1, .max = 65536, .connections = 1 };
 
@@ -177,7 +178,8 @@ static bool send_some(struct stream *s, u8 *buf)
 		n = s->len - s->sent;
 	fill(s, s->sent, buf, n);
 	while (n) {
-		sent = send(s->fd, buf, n, MSG_NOSIGNAL);
+		sent = send(s->fd, buf, n,
+			    MSG_NOSIGNAL | (o.urgent ? MSG_OOB : 0));
 		if (sent < 0 && o.closed &&
 		    (errno == EPIPE || errno == ECONNRESET))
 			return true;
@@ -410,6 +412,7 @@ static const struct option options[] = {
 	{ "reset", no_argument, NULL, 'R' },
 	{ "hang", no_argument, NULL, 'h' },
 	{ "closed", no_argument, NULL, 'C' },
+	{ "urgent", no_argument, NULL, 'u' },
 	{ "min", required_argument, NULL, 'M' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -452,6 +455,9 @@ static void take(int c)
 		break;
 	case 'C':
 		o.closed = true;
+		break;
+	case 'u':
+		o.urgent = true;
 		break;
 	case 'M':
 		o.min = strtoull(optarg, NULL, 0);

@@ -127,8 +127,14 @@ int net_listen(struct ingest *r)
 		return complain(IOU_EXIT_FAIL, "cannot make a socket: %s",
 				strerror(errno));
 	r->listen_fd = fd;
-	if (!o->udp)
+	if (!o->udp) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		/*
+		 * Of its connections, too. Urgent bytes that are left out would be
+		 * in what TCP counts and not in what it gives.
+		 */
+		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
+	}
 	if (o->any_addr && o->addr.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
 	if (bind(fd, (struct sockaddr *)&o->addr, o->addr_len) ||
