@@ -22,6 +22,7 @@
 #include "nvme.h"
 #include "op.h"
 #include "pool.h"
+#include "ring.h"
 #include "shared.h"
 #include "trace.h"
 #include "uring.h"
@@ -578,13 +579,10 @@ int iou_op_start(struct iou_op *op, bool nowait)
 	return ret;
 }
 
+/* What was behind another one in its group may be a stream or a cancel. */
 static void iou_op_start_work(struct work_struct *work)
 {
-	struct iou_op *op = container_of(work, struct iou_op, work);
-	int ret = op->error ?: iou_op_start(op, false);
-
-	if (ret)
-		iou_op_fail(op, ret, op->reason);
+	iou_ring_start(container_of(work, struct iou_op, work), false);
 }
 
 void iou_op_start_later(struct iou_op *op)

@@ -85,7 +85,7 @@ static int iou_ring_cancel(struct iou_op *op)
 	return 0;
 }
 
-static void iou_ring_start(struct iou_op *op, bool nowait)
+void iou_ring_start(struct iou_op *op, bool nowait)
 {
 	int ret = op->error;
 

@@ -32,6 +32,12 @@ struct iou_ring_take {
 int iou_ring_take(struct iou_region *r, u32 index, u32 nr,
 		  const struct iou_ring_take *take, u16 *reason);
 
+/*
+ * Start what a descriptor of an SQ says, an op or not. It completes by itself, also what
+ * is wrong with it. Process context; without @nowait it may sleep.
+ */
+void iou_ring_start(struct iou_op *op, bool nowait);
+
 /* IO_UNIFIED_ENTER, without iou_file.lock: it waits. */
 int iou_ring_enter(struct iou_region *r, struct io_unified_enter *arg);
 

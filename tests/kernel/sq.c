@@ -592,22 +592,20 @@ static void disabled(void)
 	t_write_file("/proc/sys/kernel/io_uring_disabled", "0");
 }
 
-/* A command that waits for a stream, too, ends once, and not before it. */
-static void stream_in_batch(void)
+/*
+ * A command that waits for a stream, too, ends once, and not before it. @link: stream
+ * and cancel begin when the read in front of them is done.
+ */
+static void stream_and_read(int net, u32 link)
 {
-	static const struct t_way way = { "veth",
-					  IO_UNIFIED_ATTACH_RX_HANDLER };
 	struct io_unified_desc d;
 	struct io_unified_cqe cqe;
-	struct t_link l;
 	struct t_res res;
 	int i;
 
-	set_up(NULL);
-	t_link_open(&l, &way, 1500);
-	d = stream(t_link_attach(&r, &l, &way));
+	d = io(IO_UNIFIED_F_READ | link, 1);
 	REQUIRE(t_sq_put(&r, 0, &d));
-	d = io(IO_UNIFIED_F_READ, 1);
+	d = stream(net);
 	REQUIRE(t_sq_put(&r, 0, &d));
 	t_queue_ring(&r, &r.ring, 0, 0, 0, 7);
 	t_submit(&r);
@@ -616,6 +614,8 @@ static void stream_in_batch(void)
 	CHECK_EQ(cqe.res, LEN);
 	CHECK(!t_reap(&r, &res, 200), "ended before its stream");
 
+	d = io(IO_UNIFIED_F_READ | link, 1);
+	REQUIRE(t_sq_put(&r, 0, &d));
 	d = (struct io_unified_desc){
 		.user_data = 101,
 		.flags = IO_UNIFIED_F_CANCEL,
@@ -624,13 +624,32 @@ static void stream_in_batch(void)
 	REQUIRE(t_sq_put(&r, 0, &d));
 	t_queue_ring(&r, &r.ring, 0, 0, 0, 8);
 	t_submit(&r);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		REQUIRE(t_cq_of(&r, 0, &cqe, 5000));
-		CHECK_EQ(cqe.res, cqe.user_data == 101 ? 1 : -ECANCELED);
+		CHECK_EQ(cqe.res, cqe.user_data == 1   ? LEN :
+				  cqe.user_data == 101 ? 1 :
+							 -ECANCELED);
+	}
+	for (i = 0; i < 2; i++) {
 		REQUIRE(t_reap(&r, &res, 5000));
-		CHECK_EQ(res.res, res.user_data == 7 ? 2 : 1);
+		CHECK_EQ(res.res, 2, "of command %llu",
+			 (unsigned long long)res.user_data);
 	}
 	CHECK(!t_reap(&r, &res, 100), "a command ended twice");
+}
+
+static void stream_in_batch(void)
+{
+	static const struct t_way way = { "veth",
+					  IO_UNIFIED_ATTACH_RX_HANDLER };
+	struct t_link l;
+	int net;
+
+	set_up(NULL);
+	t_link_open(&l, &way, 1500);
+	net = t_link_attach(&r, &l, &way);
+	stream_and_read(net, 0);
+	stream_and_read(net, IO_UNIFIED_F_LINK);
 	t_link_close(&l);
 	t_region_close(&r);
 }
