@@ -43,6 +43,17 @@ static int iou_srx_eof(struct iou_sock *s)
 	return error;
 }
 
+/*
+ * What is there comes first; the next one is told the error of a connection that is
+ * dead. Of one that is not nobody would be told again.
+ */
+static bool iou_srx_dies_later(struct iou_sock *s, const struct iou_srx *rx,
+			       int ret)
+{
+	return ret < 0 && ret != -EAGAIN && rx->got &&
+	       inet_sk_state_load(s->sock->sk) == TCP_CLOSE;
+}
+
 /* 0: it is over. -EAGAIN: there is nothing, or not enough. Else an error. */
 static int iou_srx_pull(struct iou_sock *s, struct iou_srx *rx)
 {
@@ -61,9 +72,8 @@ static int iou_srx_pull(struct iou_sock *s, struct iou_srx *rx)
 		} else if (ret < 0 && ret != -EAGAIN) {
 			ret = iou_sock_error(s, ret);
 		}
-		/* What is there comes first; the next one is told the error. */
 		if (ret <= 0)
-			return ret != -EAGAIN && rx->got ? 0 : ret;
+			return iou_srx_dies_later(s, rx, ret) ? 0 : ret;
 		rx->got += ret;
 	} while (rx->all && rx->got < rx->len);
 	return 0;

@@ -433,6 +433,40 @@ static void low_water(void)
 	tear_down();
 }
 
+static void repair(int how)
+{
+	REQUIRE(!setsockopt(c.end, IPPROTO_TCP, TCP_REPAIR, &how, sizeof(how)));
+}
+
+/* An error that is not the connection's end, behind some bytes: it is told with them. */
+static void lives_on(void)
+{
+	enum { LEN = 60000, SOME = 1000, LATER = 50000 };
+	struct io_unified_desc d;
+	struct t_peer peer;
+	struct t_res res;
+
+	set_up();
+	t_peer_write(&peer, c.peer, SOME, SOME, 0);
+	t_peer_join(&peer);
+	unread_is(SOME);
+	start_all_of(1, LEN);
+	repair(1);
+	t_peer_write(&peer, c.peer, LATER, LATER, 0);
+	res = t_next(&r);
+	CHECK_EQ(res.res, SOME);
+	CHECK_EQ(res.reason, IO_UNIFIED_REASON_SOCKET);
+	t_peer_join(&peer);
+	repair(-1);
+	d = t_recv_op(sock, 2, r.reg.data_off, LATER);
+	d.flags |= IO_UNIFIED_F_WAITALL;
+	t_queue(&r, &d);
+	t_submit(&r);
+	res = t_next(&r);
+	CHECK_EQ(res.res, LATER);
+	tear_down();
+}
+
 /* A window that is small, and bytes that take more memory than they are. */
 static void small_window(void)
 {
@@ -631,6 +665,7 @@ static const struct t_case cases[] = {
 	{ "receives, DEFER_TASKRUN", receives, 0, &deferred },
 	{ "WAITALL", wait_all, 0, &four },
 	{ "SO_RCVLOWAT", low_water, 0, &four },
+	{ "an error, and it lives on", lives_on, 0, &four },
 	{ "a small window", small_window, 0, &four },
 	{ "a small window, over veth", small_window, 0, &six_veth },
 	{ "half-close", half_close },
