@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Sockets: receiving */
 #include <linux/net.h>
+#include <linux/sched/signal.h>
+#include <linux/tcp.h>
 #include <net/inet_sock.h>
 
 #include "netq.h"
@@ -52,6 +54,16 @@ static bool iou_srx_dies_later(struct iou_sock *s, const struct iou_srx *rx,
 {
 	return ret < 0 && ret != -EAGAIN && rx->got &&
 	       inet_sk_state_load(s->sock->sk) == TCP_CLOSE;
+}
+
+/*
+ * At an urgent byte TCP gives up for a signal, whatever is there, and nobody would be
+ * woken for that: the worker has no signals.
+ */
+static bool iou_srx_gave_up(struct iou_sock *s)
+{
+	return s->stream && signal_pending(current) &&
+	       READ_ONCE(tcp_sk(s->sock->sk)->urg_data);
 }
 
 /* 0: it is over. -EAGAIN: there is nothing, or not enough. Else an error. */
@@ -174,8 +186,11 @@ static void iou_sock_rx_run(struct iou_sock *s, bool sleeps)
 			  rx->got - before);
 		if (!ret && !s->stream)
 			iou_count(stats, IO_UNIFIED_STAT_RX_PACKETS, 1);
-		if (!iou_srx_pulled(s, rx, ret))
+		if (!iou_srx_pulled(s, rx, ret)) {
+			if (unlikely(iou_srx_gave_up(s)))
+				iou_sock_rx_wake(s);
 			return;
+		}
 		rx->sleeps = sleeps;
 		rx->over(rx);
 		if (!--budget) {
