@@ -219,8 +219,9 @@ struct io_unified_ctrl {
  *
  * Ops that wait to receive and sends that have not begun can be canceled, and end
  * with what they belong to: ring, task, attachment, region. What a WAITALL had
- * received by then is its result (reason _CANCELED or _GONE). When ring or task die,
- * sends that have begun end too, some of their bytes sent.
+ * received by then is its result (reason _CANCELED or _GONE), and so it is with an error
+ * that leaves the connection alive (its reason). When ring or task die, sends that have
+ * begun end too, some of their bytes sent.
  *
  * The verdict XDP_TX sends a received packet back out of @net, whether or not
  * the op has F_TX; without F_RX it is XDP_PASS where the op has F_TX. Nothing is
