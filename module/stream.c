@@ -85,7 +85,8 @@ static bool iou_stream_uses(const struct iou_waiter *w,
 	const struct iou_stream *s = container_of(w, struct iou_stream, waiter);
 	const struct iou_storage *st;
 
-	if (att->kind != IO_UNIFIED_KIND_STORAGE)
+	/* One that goes away is seen by who takes it up. */
+	if (!att || att->kind != IO_UNIFIED_KIND_STORAGE)
 		return false;
 	st = READ_ONCE(s->lanes[att->index].st);
 	return st && &st->att == att;

@@ -14,7 +14,7 @@ static bool iou_waiter_doomed(const struct iou_waiter *w)
 	for (i = 0; i < ARRAY_SIZE(w->atts); i++)
 		if (w->atts[i] && percpu_ref_is_dying(&w->atts[i]->refs))
 			return true;
-	return false;
+	return w->uses && w->uses(w, NULL);
 }
 
 static void iou_waiter_unlink(struct iou_waiter *w)

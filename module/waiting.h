@@ -25,7 +25,8 @@
  * @dying: its ring or task ends: what cannot be taken back has to be given up
  * @why: enum io_unified_reason of who cancels it
  * @leaving: set by take(): it did not say true, but the waiter will be ended
- * @uses: does it use an attachment beyond @atts? May be NULL
+ * @uses: does it use an attachment beyond @atts? NULL: one that goes away, if whoever
+ *	took it up did not look. May be NULL
  * @take: under iou_file.wait_lock: make sure that nobody but the caller ends
  *	it; false if somebody is about to
  * @canceled: end it, after take() said true and without the lock

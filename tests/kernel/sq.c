@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/disk.h"
@@ -654,6 +655,59 @@ static void stream_in_batch(void)
 	t_region_close(&r);
 }
 
+/* What waits is in front of ops of an attachment that goes: they go with it. */
+static void group_and_detach(void)
+{
+	static const struct t_way way = { "veth",
+					  IO_UNIFIED_ATTACH_RX_HANDLER };
+	struct io_unified_desc d;
+	struct io_unified_cqe cqe;
+	struct t_link l;
+	pid_t pid;
+	u64 since;
+	u32 i;
+
+	set_up(NULL);
+	t_link_open(&l, &way, 1500);
+	for (i = 0; i < 3; i++) {
+		d = (struct io_unified_desc){
+			.ops = IO_UNIFIED_OP_NETWORK,
+			.flags = IO_UNIFIED_F_RX | IO_UNIFIED_F_LINK,
+			.addr = t_frame(&r, 0),
+			.len = 4096,
+		};
+		if (!i)
+			d.net = t_link_attach(&r, &l, &way);
+		if (i)
+			d = io(IO_UNIFIED_F_READ |
+				       (i == 1 ? IO_UNIFIED_F_LINK : 0),
+			       i);
+		REQUIRE(t_sq_put(&r, 0, &d));
+	}
+	CHECK_EQ(t_ring(&r, 0, 0, IO_UNIFIED_RING_SUBMIT).res, 3);
+	/* Nothing ends a detach that waits, but that what it waits for ends. */
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		sleep(8);
+		t_send(&l, 200, 0);
+		_exit(0);
+	}
+	since = t_now_ms();
+	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_STORAGE, storage), 0);
+	CHECK(t_now_ms() - since < 5000);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	for (i = 0; i < 3; i++) {
+		REQUIRE(t_cq_of(&r, 0, &cqe, 1000));
+		CHECK_EQ(cqe.res, -ECANCELED);
+		CHECK_EQ(cqe.reason, cqe.user_data ? IO_UNIFIED_REASON_LINK :
+						     IO_UNIFIED_REASON_GONE);
+	}
+	t_link_close(&l);
+	t_region_close(&r);
+}
+
 /* Ops in flight of nobody's command, and the region goes. */
 static void gone(void)
 {
@@ -715,6 +769,7 @@ static const struct t_case cases[] = {
 	{ "ENTER: packets, streams, cancel", enter_net },
 	{ "ENTER: io_uring is disabled", disabled },
 	{ "a stream in a batch", stream_in_batch },
+	{ "a group, and an attachment goes", group_and_detach },
 	{ "the region goes", gone },
 };
 
