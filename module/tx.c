@@ -449,15 +449,20 @@ bool iou_tx_send(struct iou_tx *tx)
 
 /* ---------------------------------------------------------------- the end */
 
-/* End what waits, if it was handed in before @before. */
+/*
+ * End what waits, if it was handed in before @before, in front of the first one whose
+ * time is after @due.
+ */
 static void iou_txq_end_waiting(struct iou_txq *t, unsigned long before,
-				int error, u16 reason)
+				u64 due, int error, u16 reason)
 {
 	struct iou_tx *tx, *next;
 	LIST_HEAD(ended);
 
 	spin_lock_bh(&t->lock);
 	list_for_each_entry_safe(tx, next, &t->waiting, node) {
+		if (tx->time > due)
+			break;
 		if (!time_before(tx->since, before))
 			continue;
 		list_move_tail(&tx->node, &ended);
@@ -512,7 +517,7 @@ void iou_txq_purge(struct iou_netq *q, int error, u16 reason)
 {
 	unsigned long all = jiffies + IOU_TX_TIMEOUT;
 
-	iou_txq_end_waiting(&q->tx, all, error, reason);
+	iou_txq_end_waiting(&q->tx, all, U64_MAX, error, reason);
 	iou_txq_end_flight(&q->tx, all, error, reason);
 }
 
@@ -529,8 +534,10 @@ static void iou_tx_work(struct work_struct *work)
 	stuck = !t->held && time_before(READ_ONCE(t->moved), before);
 	spin_unlock_bh(&t->lock);
 	if (stuck)
-		iou_txq_end_waiting(t, before, -ETIMEDOUT,
-				    IO_UNIFIED_REASON_TX_TIMEOUT);
+		iou_txq_end_waiting(t, before,
+				    ktime_get_ns() -
+					    jiffies_to_nsecs(IOU_TX_TIMEOUT),
+				    -ETIMEDOUT, IO_UNIFIED_REASON_TX_TIMEOUT);
 	iou_txq_end_flight(t, before, -ETIMEDOUT, IO_UNIFIED_REASON_TX_TIMEOUT);
 
 	spin_lock_bh(&t->lock);
@@ -576,7 +583,7 @@ void iou_txq_stop(struct iou_netq *q)
 	synchronize_net();
 	cancel_delayed_work_sync(&t->work);
 	hrtimer_cancel(&t->timer);
-	iou_txq_end_waiting(t, jiffies + IOU_TX_TIMEOUT, -ECANCELED,
+	iou_txq_end_waiting(t, jiffies + IOU_TX_TIMEOUT, U64_MAX, -ECANCELED,
 			    IO_UNIFIED_REASON_GONE);
 	end = jiffies + IOU_TX_LINGER;
 	while (!iou_txq_idle(t) && time_before(jiffies, end))
