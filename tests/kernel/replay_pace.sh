@@ -107,6 +107,9 @@ play --from "$mnt/file" --loop 3 --top
 ok "--loop: three times" played '.sent == 3000 and .passes == 3 and .ended == "end"'
 play --from "$mnt/file" --loop 0 --pps 10000 --count 2500 --in-flight 1
 ok "--count ends a loop without end" played '.sent == 2500 and .ended == "count"'
+timeout -s INT 2 "$iou" replay --net iou-a --json --quiet --from "$mnt/file" \
+	--pps 0.00000000001 >"$dir/played" 2>"$dir/said"
+ok "--pps: millennia are not too short" played '.sent == 1 and .ended == "signal"'
 play --from "$mnt/file,0,64K" --mbps 1
 ok "a range ends in a packet" test "$played" = 4
 ok "and what is before it was sent, in its time" played \

@@ -133,6 +133,12 @@ static void tear_down(struct player *p)
 
 /* ----------------------------------------------------------------- packets */
 
+/* Centuries at most: it is not to overflow. */
+static uint64_t clamp_ns(double ns)
+{
+	return ns < 0x1p62 ? (uint64_t)ns : 1ull << 62;
+}
+
 /* By the capture's clock, and never back. A new pass follows the one before. */
 static uint64_t captured_ns(struct player *p)
 {
@@ -146,9 +152,7 @@ static uint64_t captured_ns(struct player *p)
 	if (p->packet.time <= p->first_time)
 		return p->last_ns;
 	ns = (double)(p->packet.time - p->first_time) / p->o->rate;
-	/* centuries: it is not to overflow */
-	ns += (double)p->pass_ns;
-	return ns < 0x1p62 ? (uint64_t)ns : 1ull << 62;
+	return clamp_ns(ns + (double)p->pass_ns);
 }
 
 /* When the packet leaves, since the first one did. */
@@ -161,10 +165,10 @@ static uint64_t offset_ns(struct player *p)
 		ns = captured_ns(p);
 		break;
 	case PACE_PPS:
-		ns = (uint64_t)((double)p->packets / p->o->rate * 1e9);
+		ns = clamp_ns((double)p->packets / p->o->rate * 1e9);
 		break;
 	case PACE_MBPS:
-		ns = (uint64_t)((double)p->packet_bytes * 8e3 / p->o->rate);
+		ns = clamp_ns((double)p->packet_bytes * 8e3 / p->o->rate);
 		break;
 	case PACE_TOP:
 		break;
