@@ -61,15 +61,14 @@ static bool iou_desc_combines(u32 ops, u32 flags)
 		return false;
 	if ((flags & IO_UNIFIED_F_TIMED) && !(dir & IO_UNIFIED_F_TX))
 		return false;
-	if (flags & IO_UNIFIED_F_OPCODE)
-		return ops == IO_UNIFIED_OP_NVME &&
-		       (!dir || dir == IO_UNIFIED_F_READ ||
-			dir == IO_UNIFIED_F_WRITE);
-
 	if (!iou_desc_socket_fits(ops, flags))
 		return false;
 	if ((flags & IO_UNIFIED_F_STREAM) && !iou_desc_streams(ops, flags))
 		return false;
+	if (flags & IO_UNIFIED_F_OPCODE)
+		return ops == IO_UNIFIED_OP_NVME &&
+		       (!dir || dir == IO_UNIFIED_F_READ ||
+			dir == IO_UNIFIED_F_WRITE);
 
 	switch (ops) {
 	case 0:

@@ -192,6 +192,15 @@ static void combinations(void)
 		      "ops %#x flags %#x: reason %u", d.ops, d.flags,
 		      res.reason);
 	}
+	/* An opcode that goes with its direction, and what is a socket's */
+	REFUSE(EINVAL, OPS, d->nvme_opcode = 2;
+	       d->flags |= oc | IO_UNIFIED_F_SOCKET);
+	REFUSE(EINVAL, OPS, d->nvme_opcode = 2;
+	       d->flags |= oc | IO_UNIFIED_F_LEAD);
+	REFUSE(EINVAL, OPS, d->nvme_opcode = 2;
+	       d->flags |= oc | IO_UNIFIED_F_WAITALL);
+	REFUSE(EINVAL, OPS, d->flags = oc | IO_UNIFIED_F_SOCKET; d->addr = 0;
+	       d->len = 0);
 	works();
 }
 
@@ -467,6 +476,33 @@ static void cancels(void)
 	works();
 }
 
+/* An opcode has neither a source nor a sink that a stream could be of. */
+static void streams(void)
+{
+	struct io_unified_stream p = {
+		.layout = IO_UNIFIED_LAYOUT_ALIGNED,
+		.range_len = 4 * 4096,
+	};
+	const u32 dirs[] = { 0, IO_UNIFIED_F_READ, IO_UNIFIED_F_WRITE };
+	struct io_unified_desc d;
+	struct t_res res;
+	unsigned int i;
+
+	set_up();
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		d = good();
+		d.flags = IO_UNIFIED_F_OPCODE | dirs[i];
+		d.addr = dirs[i] ? d.addr : 0;
+		t_queue_stream(&r, &d, &p);
+		t_submit(&r);
+		REQUIRE(t_reap(&r, &res, 5000));
+		CHECK_EQ(res.res, -EINVAL, "flags %#x", d.flags);
+		CHECK_EQ(res.reason, IO_UNIFIED_REASON_OPS, "flags %#x",
+			 d.flags);
+	}
+	works();
+}
+
 static void no_region(void)
 {
 	struct io_unified_desc d;
@@ -492,6 +528,7 @@ static const struct t_case cases[] = {
 	{ "a ring that is not linked", foreign_ring },
 	{ "numbers of commands", commands },
 	{ "cancel", cancels },
+	{ "a stream of an opcode", streams },
 	{ "no region", no_region },
 };
 
