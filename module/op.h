@@ -204,7 +204,10 @@ void iou_op_send_sock(struct iou_op *op);
  * op->reason.
  */
 int iou_op_hold(struct iou_op *op);
-/* It leaves that. @gap: a stream is of no use any more. */
-void iou_op_unhold(struct iou_op *op, bool gap);
+/*
+ * It leaves that. @gap: a stream is of no use any more. False: it was canceled meanwhile,
+ * or cut off (op->stx.why).
+ */
+bool iou_op_unhold(struct iou_op *op, bool gap);
 
 #endif /* IOU_OP_H */

@@ -24,6 +24,7 @@ static int iou_op_switch_storage(struct iou_op *op, u16 index)
 
 static int iou_op_switch_sock(struct iou_op *op, u16 index)
 {
+	const bool held = op->held;
 	struct iou_att *att;
 
 	if (!iou_op_to_sock(op) || index == op->sock->att.index)
@@ -33,11 +34,15 @@ static int iou_op_switch_sock(struct iou_op *op, u16 index)
 		op->reason = IO_UNIFIED_REASON_CTL_INDEX;
 		return -EINVAL;
 	}
-	if (op->held)
-		iou_op_unhold(op, false);
+	if (held && !iou_op_unhold(op, false)) {
+		iou_att_put(att);
+		op->reason = op->stx.why;
+		return -ECANCELED;
+	}
 	iou_att_put(&op->sock->att);
 	op->sock = iou_att_sock(att);
-	return 0;
+	/* Bytes that fall short would be missed there, too. */
+	return held ? iou_op_hold(op) : 0;
 }
 
 /* The program chose another attachment to send to, or sends it back. */

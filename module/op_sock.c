@@ -174,12 +174,15 @@ int iou_op_hold(struct iou_op *op)
 	return ret;
 }
 
-void iou_op_unhold(struct iou_op *op, bool gap)
+bool iou_op_unhold(struct iou_op *op, bool gap)
 {
+	bool wanted;
+
 	op->held = false;
 	iou_waiter_del(&op->waiter);
-	iou_stx_leave(&op->stx, gap);
+	wanted = iou_stx_leave(&op->stx, gap);
 	iou_sock_send(op->sock);
+	return wanted;
 }
 
 /* What it was read from, or the program, goes: its bytes will be missed. */

@@ -237,8 +237,11 @@ int iou_sock_post_send(struct iou_stx *tx, bool held, u16 *reason);
  * or later, ends (_REASON_SOCKET_GAP). Process context; iou_sock_send() follows.
  */
 bool iou_stx_ready(struct iou_stx *tx, u64 addr, u32 len, bool gap);
-/* One that is held has none, leaves the queue, and is the caller's to end. As above. */
-void iou_stx_leave(struct iou_stx *tx, bool gap);
+/*
+ * One that is held has none, leaves the queue, and is the caller's. False: to end, since
+ * it was revoked meanwhile. @gap as above.
+ */
+bool iou_stx_leave(struct iou_stx *tx, bool gap);
 /* After that: send what can be sent. Process context. */
 void iou_sock_send(struct iou_sock *s);
 /* There may be room. Any context. */

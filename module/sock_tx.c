@@ -415,17 +415,20 @@ bool iou_stx_ready(struct iou_stx *tx, u64 addr, u32 len, bool gap)
 	return !revoked;
 }
 
-void iou_stx_leave(struct iou_stx *tx, bool gap)
+bool iou_stx_leave(struct iou_stx *tx, bool gap)
 {
 	struct iou_sock_txq *t = &tx->s->tx;
 	LIST_HEAD(ended);
+	bool revoked;
 
 	spin_lock_bh(&t->lock);
+	revoked = tx->revoked;
 	if (gap)
 		iou_sock_tx_gap(tx, &ended);
 	iou_stx_take(t, tx);
 	spin_unlock_bh(&t->lock);
 	iou_stx_end_all(&ended, IO_UNIFIED_REASON_SOCKET_GAP);
+	return !revoked;
 }
 
 /* ---------------------------------------------------------------- the end */

@@ -509,6 +509,16 @@ static void programs(void)
 	was(2, LEN, 0);
 	was(3, LEN, 0);
 
+	/* What was canceled goes nowhere. */
+	d = with(piece(6, st_slow), elsewhere);
+	t_queue(&r, &d);
+	t_queue_cancel(&r, 6, 7);
+	t_submit(&r);
+	reap(2);
+	was(6, -ECANCELED, IO_UNIFIED_REASON_CANCELED);
+	was(7, 1, 0);
+	CHECK(recv(other.peer, got, LEN, MSG_DONTWAIT) < 0);
+
 	configure(obj, (struct ops_config){ .verdict = XDP_ABORTED });
 	d = with(piece(4, st_slow), verdict);
 	t_queue(&r, &d);
