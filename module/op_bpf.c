@@ -213,6 +213,8 @@ void iou_op_hop(struct iou_op *op)
 	}
 	op->hops++;
 	op->addr = op->d.addr;
+	/* It is the last one that counts. */
+	op->fell_short = false;
 	iou_count(op->prog->att.stats, IO_UNIFIED_STAT_HOPS, 1);
 	ret = iou_op_read_again(op, len);
 	if (ret)
