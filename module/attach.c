@@ -259,6 +259,31 @@ static void iou_att_unpublish(struct iou_region *r, struct iou_att *att)
 		att->ops->stop(att);
 }
 
+/* Of devices that tell of an end only who looks for it: false: there are none. */
+static bool iou_att_poll(struct iou_region *r)
+{
+	struct iou_att *att;
+	bool any = false;
+
+	list_for_each_entry(att, &r->atts, node) {
+		if (att->kind != IO_UNIFIED_KIND_STORAGE ||
+		    !iou_att_storage(att)->pollable)
+			continue;
+		iou_storage_poll(iou_att_storage(att), NULL, 0);
+		any = true;
+	}
+	return any;
+}
+
+void iou_att_wait(struct iou_region *r, struct completion *done)
+{
+	/* Who polls does not find what goes, or is the one that waits here. */
+	while (iou_att_poll(r))
+		if (wait_for_completion_timeout(done, 1))
+			return;
+	wait_for_completion(done);
+}
+
 static void iou_att_add_counters(struct iou_att *att, u64 *sum)
 {
 	iou_counters_sum(att->stats, sum);
@@ -302,7 +327,7 @@ int iou_detach(struct iou_region *r, struct io_unified_detach *arg)
 	if (IS_ERR(att))
 		return PTR_ERR(att);
 	iou_att_unpublish(r, att);
-	wait_for_completion(&att->drained);
+	iou_att_wait(r, &att->drained);
 	iou_att_fold(r, att);
 	list_del(&att->node);
 	if (att->ops->retire) {
@@ -323,7 +348,7 @@ void iou_detach_all(struct iou_region *r)
 	list_for_each_entry(att, &r->atts, node)
 		iou_att_unpublish(r, att);
 	list_for_each_entry(att, &r->atts, node)
-		wait_for_completion(&att->drained);
+		iou_att_wait(r, &att->drained);
 	synchronize_rcu();
 	list_for_each_entry_safe(att, next, &r->atts, node) {
 		list_del(&att->node);

@@ -8,6 +8,8 @@
 /* Both under iou_file.lock. 0 or -errno; the structure has the reason. */
 int iou_attach(struct iou_region *r, struct io_unified_attach *arg);
 int iou_detach(struct iou_region *r, struct io_unified_detach *arg);
+/* Wait for the last of what uses an attachment, or the region. Under the same lock. */
+void iou_att_wait(struct iou_region *r, struct completion *done);
 /* End all attachments of a region that nobody uses any more. */
 void iou_detach_all(struct iou_region *r);
 

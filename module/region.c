@@ -280,7 +280,7 @@ int iou_region_unregister(struct iou_file *f)
 	 * What is left is with a drive or in a work item. None of it needs the
 	 * submitter's task, which may be this one.
 	 */
-	wait_for_completion(&r->drained);
+	iou_att_wait(r, &r->drained);
 	iou_detach_all(r);
 	iou_pairs_exit(r);
 	iou_mem_exit(&r->mem);

@@ -7,6 +7,7 @@
  */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "lib/disk.h"
@@ -238,6 +239,67 @@ static void parallel(void)
 #define ANY_PT 0, IO_UNIFIED_PATH_PASSTHROUGH
 #define ANY_BIO 0, IO_UNIFIED_PATH_BIO
 
+/*
+ * Requests of queues without interrupts are in flight when what they belong to goes.
+ * Nobody polls meanwhile: the one who would is the one that waits for them.
+ */
+static void polled(void)
+{
+	static const u32 attach[] = { IO_UNIFIED_ATTACH_PASSTHROUGH,
+				      IO_UNIFIED_ATTACH_BIO };
+	/* One command each: what has to be split is begun by a worker. */
+	enum { N = 8, LEN = MIB / 16 };
+	const struct t_opt opt = { .memory = T_MEM_MEMFD,
+				   .size = 8 * MIB,
+				   .ring_flags = IORING_SETUP_IOPOLL };
+	const bool detach = t_arg;
+	struct t_res res;
+	unsigned int i, j;
+	char *text;
+	u64 began;
+
+	text = t_read_file("/sys/module/nvme/parameters/poll_queues");
+	if (atoi(text) < 1)
+		t_skip("the nvme module has no poll_queues here");
+	free(text);
+	t_disk_nvme(&disk, 512, 0);
+	for (i = 0; i < ARRAY_SIZE(attach); i++) {
+		t_region_open(&r, &opt);
+		storage = t_attach_storage(&r, disk.path, attach[i]);
+		for (j = 0; j < N; j++) {
+			struct io_unified_desc d = {
+				.user_data = j,
+				.ops = IO_UNIFIED_OP_NVME,
+				.flags = IO_UNIFIED_F_READ,
+				.storage = storage,
+				.addr = t_frame(&r, 0) + j * LEN,
+				.len = LEN,
+				.dev_offset = j * LEN,
+			};
+
+			t_queue(&r, &d);
+		}
+		t_submit(&r);
+		began = t_now_ms();
+		if (detach)
+			CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_STORAGE, storage),
+				 0);
+		else
+			CHECK(!ioctl(r.fd, IO_UNIFIED_UNREGISTER_REGION));
+		/* The driver itself looks after half a minute. */
+		CHECK(t_now_ms() - began < 15000, "it took %llu ms",
+		      (unsigned long long)(t_now_ms() - began));
+		for (j = 0; j < N; j++) {
+			REQUIRE(t_reap(&r, &res, 5000), "%u", j);
+			CHECK_EQ(res.res, LEN, "reason %u", res.reason);
+		}
+		if (detach)
+			t_region_close(&r);
+		else
+			t_region_gone(&r);
+	}
+}
+
 static const struct t_case cases[] = {
 	CASES("namespace, 512, passthrough, module memory", WHOLE, 512,
 	      T_MEM_MODULE, ANY_PT),
@@ -255,6 +317,8 @@ static const struct t_case cases[] = {
 	CASES("null_blk, 512, huge pages", NULL_BLK, 512, T_MEM_HUGE, ANY_BIO),
 	CASES("null_blk, 4096, module memory", NULL_BLK, 4096, T_MEM_MODULE,
 	      BIO),
+	{ "polled for, detached", polled, 0, &disk },
+	{ "polled for, the region goes", polled },
 };
 
 int main(int argc, char **argv)
