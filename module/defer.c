@@ -71,6 +71,17 @@ static void iou_defer_run(struct io_uring_cmd *cmd, unsigned int issue_flags)
 
 IOU_URING_TW(iou_defer_tw, iou_defer_run)
 
+/* A ring that was detached may have left ops here, and its task takes all there are. */
+static bool iou_defer_is_of_other(struct iou_defer *defer,
+				  struct io_uring_cmd *cmd)
+{
+	struct iou_op *first =
+		list_first_entry_or_null(&defer->ops, struct iou_op, deferred);
+
+	return unlikely(first &&
+			iou_uring_ctx(first->cmd) != iou_uring_ctx(cmd));
+}
+
 void iou_defer_op(struct iou_op *op)
 {
 	struct io_uring_cmd *cmd = op->cmd;
@@ -87,7 +98,7 @@ void iou_defer_op(struct iou_op *op)
 	defer = iou_defer_of(cmd);
 	spin_lock_irqsave(&defer->lock, flags);
 	/* Pairs with iou_defer_flush(): it finds the op, or we see that it must. */
-	if (!iou_defer_doomed(op)) {
+	if (!iou_defer_doomed(op) && !iou_defer_is_of_other(defer, cmd)) {
 		send = !defer->nr++ || !iou_uring_one_task(cmd);
 		list_add_tail(&op->deferred, &defer->ops);
 		if (send) {
