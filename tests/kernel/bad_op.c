@@ -284,7 +284,8 @@ static void rights(void)
 	int ro, wo, ro_bio, forced;
 
 	set_up();
-	t_disk_read(&disk, before, 4096, 0);
+	t_fill(before, 4096, 61);
+	t_disk_write(&disk, before, 4096, 0);
 	a.fd = open(disk.path, O_RDONLY);
 	REQUIRE_EQ(t_attach(&r, &a), 0);
 	ro = a.index;
@@ -328,6 +329,13 @@ static void rights(void)
 	       d->flags = IO_UNIFIED_F_OPCODE | IO_UNIFIED_F_READ);
 	REFUSE(EINVAL, OPCODE, d->nvme_opcode = 2;
 	       d->flags = IO_UNIFIED_F_OPCODE | IO_UNIFIED_F_WRITE);
+	/* Zeroes, uncorrectable and verify: no block is one for the drive. */
+	REFUSE(EINVAL, SIZE, d->nvme_opcode = 8; d->flags = IO_UNIFIED_F_OPCODE;
+	       d->addr = 0; d->len = 0; d->dev_offset = 65536);
+	REFUSE(EINVAL, SIZE, d->nvme_opcode = 4; d->flags = IO_UNIFIED_F_OPCODE;
+	       d->addr = 0; d->len = 0);
+	REFUSE(EINVAL, SIZE, d->nvme_opcode = 12;
+	       d->flags = IO_UNIFIED_F_OPCODE; d->addr = 0; d->len = 0);
 	t_disk_read(&disk, after, 4096, 0);
 	CHECK(!memcmp(before, after, 4096), "something was written");
 	works();

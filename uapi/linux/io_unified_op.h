@@ -121,8 +121,9 @@ struct io_unified_ctrl {
  *	@dev_offset and @len. Its last two bits say where its data goes, and
  *	F_WRITE (01), F_READ (10) or neither (00) must agree. Read, compare and
  *	verify need read rights, all others write rights; others than these,
- *	write, flush and write zeroes need CAP_SYS_ADMIN too. Passthrough
- *	attachments only
+ *	write, flush and write zeroes need CAP_SYS_ADMIN too. Write zeroes, verify
+ *	and write uncorrectable have no less than a block (-EINVAL, _SIZE).
+ *	Passthrough attachments only
  * @storage: storage attachment, or 0 where the op has none
  * @net: network attachment to receive from, with F_SOCKET socket attachment, or 0
  *	without F_RX
