@@ -52,6 +52,16 @@ int iou_stream_post(struct iou_stream *s, u32 frame, u16 *reason)
 	return ret;
 }
 
+void iou_stream_post_again(struct iou_stream *s, u32 frame)
+{
+	u16 reason = IO_UNIFIED_REASON_NONE;
+	int ret = iou_stream_post(s, frame, &reason);
+
+	/* Where no frame is posted nobody would tell by failed(). */
+	if (ret)
+		iou_stream_stop(s, ret, reason);
+}
+
 static void iou_stream_failed(struct iou_rx_owner *o, struct iou_netq *q,
 			      u32 frame, int error, u16 reason)
 {
@@ -194,7 +204,6 @@ static void iou_batch_account(struct iou_stream *s, struct iou_batch *b)
 /* A batch came back from the drive: tell, and give its frames to the queue. */
 static void iou_stream_reap(struct iou_stream *s, struct iou_batch *b)
 {
-	u16 reason;
 	u32 i;
 
 	iou_batch_account(s, b);
@@ -212,7 +221,7 @@ static void iou_stream_reap(struct iou_stream *s, struct iou_batch *b)
 		s->written += b->nr_pkts;
 	}
 	for (i = 0; i < b->nr_pkts && !s->stopping; i++)
-		iou_stream_post(s, b->pkts[i].frame, &reason);
+		iou_stream_post_again(s, b->pkts[i].frame);
 	list_add(&b->node, &s->free);
 	s->busy--;
 	spin_unlock_bh(&s->lock);
@@ -359,14 +368,28 @@ static void iou_stream_work(struct work_struct *work)
 		iou_stream_finish(s);
 }
 
-/* A batch waited long enough for more packets. */
+/* Batches that waited long enough for more packets, and when the next one will have. */
 static void iou_stream_flush(struct work_struct *work)
 {
 	struct iou_stream *s =
 		container_of(to_delayed_work(work), struct iou_stream, flush);
+	const unsigned long now = jiffies;
+	unsigned long left = 0;
+	int i;
 
 	spin_lock_bh(&s->lock);
-	iou_stream_close_all(s);
+	for (i = 0; i < IOU_MAX_ATTACHMENTS; i++) {
+		struct iou_batch *b = s->lanes[i].open;
+
+		if (!b)
+			continue;
+		if (time_after_eq(now, b->due))
+			iou_stream_close_batch(s, &s->lanes[i]);
+		else
+			left = min_not_zero(left, b->due - now);
+	}
+	if (left)
+		mod_delayed_work(iou_wq, &s->flush, left);
 	spin_unlock_bh(&s->lock);
 }
 

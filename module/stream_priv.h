@@ -33,6 +33,7 @@ struct iou_batch_pkt {
  * @bytes: to write
  * @nr_pkts: packets in @pkts
  * @nr_bv: slices in @bv
+ * @due: when it is written, if it is not full before, jiffies
  * @copied: the CPU copied at least one packet
  * @realigned: at least one packet was moved in its frame
  * @pkts: the packets
@@ -47,6 +48,7 @@ struct iou_batch {
 	u32 bytes;
 	u32 nr_pkts;
 	u32 nr_bv;
+	unsigned long due;
 	bool copied;
 	bool realigned;
 	struct iou_batch_pkt *pkts;
@@ -138,6 +140,8 @@ void iou_stream_stop(struct iou_stream *s, int res, u16 reason);
 void iou_stream_kick(struct iou_stream *s);
 /* Under s->lock: post a frame that nobody uses. */
 int iou_stream_post(struct iou_stream *s, u32 frame, u16 *reason);
+/* The same with one that comes back. A queue that takes it no more ends the stream. */
+void iou_stream_post_again(struct iou_stream *s, u32 frame);
 
 /* stream_rx.c: from a packet to a batch */
 void iou_stream_received(struct iou_rx_owner *o, struct iou_netq *q,

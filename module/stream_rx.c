@@ -103,7 +103,10 @@ iou_stream_open_batch(struct iou_stream *s, struct iou_lane *lane, u64 offset)
 	b->copied = false;
 	b->realigned = false;
 	lane->open = b;
-	mod_delayed_work(iou_wq, &s->flush, usecs_to_jiffies(s->p.flush_usec));
+	b->due = jiffies + usecs_to_jiffies(s->p.flush_usec);
+	/* Where others wait it comes for them first, and again for this one. */
+	queue_delayed_work(iou_wq, &s->flush,
+			   usecs_to_jiffies(s->p.flush_usec));
 	return b;
 }
 
@@ -286,7 +289,6 @@ void iou_stream_received(struct iou_rx_owner *o, struct iou_netq *q,
 {
 	struct iou_stream *s = container_of(o, struct iou_stream, rx);
 	struct iou_rx_pkt pkt = *in;
-	u16 reason;
 	int stat;
 
 	trace_io_unified_stage(s->r, &s->d, IO_UNIFIED_OP_NETWORK, pkt.addr,
@@ -300,9 +302,8 @@ void iou_stream_received(struct iou_rx_owner *o, struct iou_netq *q,
 		iou_count(q->att.stats, stat, 1);
 		if (stat != IO_UNIFIED_STAT_FILTERED)
 			s->dropped++;
-		/* A queue that takes no frame back tells so by failed(). */
 		if (!s->stopping)
-			iou_stream_post(s, pkt.frame, &reason);
+			iou_stream_post_again(s, pkt.frame);
 	}
 	if (s->stopping)
 		iou_stream_kick(s);

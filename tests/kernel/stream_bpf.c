@@ -213,27 +213,19 @@ static void stream_filter(void)
 	tear_down();
 }
 
-/* Two windows, each with numbers and an append position of its own. */
-static void stream_lanes(void)
+/* Two windows, storage attachments 1 and 2; the stream appends to the first. */
+static void windows(struct io_unified_attach *a)
 {
-	enum { N = 100 };
-	struct io_unified_attach a[2] = {
-		{ .kind = IO_UNIFIED_KIND_STORAGE,
-		  .dev_start = 16 << 20,
-		  .dev_len = 8 << 20 },
-		{ .kind = IO_UNIFIED_KIND_STORAGE,
-		  .dev_start = 32 << 20,
-		  .dev_len = 8 << 20 },
-	};
-	struct t_frame_data f[N / 2];
-	u8 *data;
-	int i, j, fd;
+	int fd = open(s.disk.path, O_RDWR);
+	u32 i;
 
-	set_up((struct ops_config){ .storage = 1 });
-	use("lanes");
-	fd = open(s.disk.path, O_RDWR);
 	for (i = 0; i < 2; i++) {
-		a[i].fd = fd;
+		a[i] = (struct io_unified_attach){
+			.kind = IO_UNIFIED_KIND_STORAGE,
+			.fd = fd,
+			.dev_start = (i + 1) * 16 << 20,
+			.dev_len = 8 << 20,
+		};
 		REQUIRE_EQ(t_attach(&s.r, &a[i]), 0);
 		REQUIRE_EQ(a[i].index, i + 1);
 	}
@@ -241,6 +233,20 @@ static void stream_lanes(void)
 	s.d.storage = 1;
 	s.d.dev_offset = 0;
 	s.p.range_len = 8 << 20;
+}
+
+/* Each has numbers and an append position of its own. */
+static void stream_lanes(void)
+{
+	enum { N = 100 };
+	struct io_unified_attach a[2];
+	struct t_frame_data f[N / 2];
+	u8 *data;
+	int i, j;
+
+	set_up((struct ops_config){ .storage = 1 });
+	use("lanes");
+	windows(a);
 	t_stream_start(&s);
 	send_all(N);
 	t_stream_wait(&s, N);
@@ -259,6 +265,39 @@ static void stream_lanes(void)
 				IO_UNIFIED_STAT_WRITTEN_BYTES),
 			 N / 2 * 4096);
 	}
+	tear_down();
+}
+
+/* What waits alone is written in time, however much goes elsewhere meanwhile. */
+static void stream_lane_flush(void)
+{
+	struct ops_config c = { XDP_PASS, SET_STORAGE, .storage = 2 };
+	struct io_unified_attach a[2];
+	u32 zero = 0, i;
+	int map;
+
+	set_up(c);
+	map = bpf_map__fd(t_bpf_map(obj, "config"));
+	use("set");
+	windows(a);
+	s.p.batch_bytes = 8192;
+	s.p.flush_usec = 300000;
+	t_stream_start(&s);
+	t_sleep_ms(50);
+	t_send(&s.l, 100, 0);
+	t_sleep_ms(50);
+	c.storage = 1;
+	REQUIRE(!bpf_map_update_elem(map, &zero, &c, 0));
+	for (i = 1; i <= 20; i++) {
+		t_send(&s.l, 100, i);
+		t_sleep_ms(50);
+	}
+	CHECK_EQ(t_stat(&s.r, IO_UNIFIED_KIND_STORAGE, 2,
+			IO_UNIFIED_STAT_WRITTEN_BYTES),
+		 4096);
+	t_stream_wait(&s, 21);
+	t_stream_cancel(&s);
+	CHECK_EQ(s.last.count, 21);
 	tear_down();
 }
 
@@ -362,6 +401,8 @@ static const struct t_case cases[] = {
 	EACH("ops cut and grown by a program", op_lengths),
 	EACH("stream filtered and placed", stream_filter),
 	EACH("stream over two windows", stream_lanes),
+	{ "a window that waits is written in time", stream_lane_flush, 0,
+	  &veth_rxh },
 	EACH("stream of realigned packets", stream_realigned),
 	EACH("stream of nonsense", stream_nonsense),
 	EACH("program detached from a stream", detach_program),
