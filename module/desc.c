@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What a descriptor may say: see "What an op may combine" in the uapi header */
-#include <linux/nvme.h>
 #include <linux/overflow.h>
 
 #include "desc.h"
+#include "storage.h"
 
 #define IOU_OPS (IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_BPF | IO_UNIFIED_OP_NVME)
 #define IOU_DIRECTIONS                                                 \
@@ -133,13 +133,6 @@ int iou_desc_check(const struct io_unified_desc *d, u16 *reason)
 	return 0;
 }
 
-/* A drive counts the blocks of a range from 0: there is no way to ask for none. */
-static bool iou_desc_opcode_ranges(u8 opcode)
-{
-	return opcode == nvme_cmd_write_zeroes || opcode == nvme_cmd_verify ||
-	       opcode == nvme_cmd_write_uncor;
-}
-
 int iou_desc_check_mem(const struct iou_region *r,
 		       const struct io_unified_desc *d, u16 *reason)
 {
@@ -169,7 +162,7 @@ int iou_desc_check_mem(const struct iou_region *r,
 		/* No data: the length, if any, only counts blocks. */
 		if (d->addr)
 			return iou_desc_refuse(reason, IO_UNIFIED_REASON_ADDR);
-		if (!d->len && iou_desc_opcode_ranges(d->nvme_opcode))
+		if (!d->len && iou_nvme_opcode_ranges(d->nvme_opcode))
 			return iou_desc_refuse(reason, IO_UNIFIED_REASON_SIZE);
 		return 0;
 	}

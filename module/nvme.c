@@ -61,6 +61,12 @@ bool iou_nvme_opcode_allowed(u8 opcode, bool *reads)
 	}
 }
 
+bool iou_nvme_opcode_ranges(u8 opcode)
+{
+	return opcode == nvme_cmd_write_zeroes || opcode == nvme_cmd_verify ||
+	       opcode == nvme_cmd_write_uncor;
+}
+
 static inline u8 iou_nvme_opcode(const struct iou_io *io)
 {
 	switch (iou_io_op_of(io->flags)) {

@@ -335,5 +335,7 @@ int iou_nvme_probe(struct iou_storage *st);
 bool iou_nvme_opcode_allowed(u8 opcode, bool *reads);
 /* Does it go with the direction of its data? */
 bool iou_nvme_opcode_dir(u8 opcode, u32 dir);
+/* Is it about a range? A drive counts its blocks from 0: none cannot be asked for. */
+bool iou_nvme_opcode_ranges(u8 opcode);
 
 #endif /* IOU_STORAGE_H */
