@@ -15,7 +15,13 @@
 
 static void iou_bio_retry(struct work_struct *work)
 {
-	iou_bio_submit(container_of(work, struct iou_io, work), false);
+	struct iou_io *io = container_of(work, struct iou_io, work);
+	int ret = iou_bio_submit(io, false);
+
+	if (ret) {
+		io->error = ret;
+		io->done(io);
+	}
 }
 
 static noinline void iou_bio_failed(struct iou_io *io)
@@ -80,6 +86,8 @@ int iou_bio_submit(struct iou_io *io, bool nowait)
 	struct bio *bio = &io->bio;
 	blk_opf_t opf = iou_bio_op(io);
 
+	if (unlikely(!iou_block_size_holds(st)))
+		return -ESTALE;
 	if (nowait) {
 		/* A flush waits for a flush before it: there is no asking not to. */
 		if (unlikely(!io->nr_bvec || !bdev_nowait(st->bdev)))

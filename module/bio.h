@@ -26,6 +26,8 @@ static __always_inline int iou_bio_submit_page(struct iou_io *io,
 	struct bio *bio = &io->bio;
 	blk_opf_t opf = REQ_OP_READ;
 
+	if (unlikely(!iou_block_size_holds(st)))
+		return -ESTALE;
 	if (flags & IO_UNIFIED_F_WRITE) {
 		opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
 		if (flags & IO_UNIFIED_F_FUA)

@@ -14,13 +14,14 @@
 #include <linux/capability.h>
 #include <linux/nvme.h>
 #include <linux/nvme_ioctl.h>
+#include <linux/random.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "main.h"
 #include "nvme.h"
 
 #define IOU_NVME_STATUS_MASK 0x7ff /* status code type and code */
-#define IOU_NVME_LBA_RANGE 0x80
 
 static struct iou_nvme_request *iou_nvme_req(struct request *rq)
 {
@@ -125,8 +126,9 @@ static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
 	return RQ_END_IO_FREE;
 }
 
-static noinline int iou_nvme_start_part(struct iou_io *io, struct bio *bio,
-					u32 off, u32 len, bool nowait)
+/* The command is about @len bytes; only a probe has @room for more. */
+static noinline int iou_nvme_start(struct iou_io *io, struct bio *bio, u32 off,
+				   u32 len, u32 room, bool nowait)
 {
 	const struct iou_storage *st = io->st;
 	const bool data = iou_nvme_has_data(io);
@@ -141,6 +143,10 @@ static noinline int iou_nvme_start_part(struct iou_io *io, struct bio *bio,
 				  nowait ? BLK_MQ_REQ_NOWAIT : 0);
 	if (IS_ERR(rq))
 		return PTR_ERR(rq);
+	if (unlikely(!iou_nvme_blocks_hold(st))) {
+		ret = -ESTALE;
+		goto err_free;
+	}
 
 	iou_nvme_command(&io->cmd, st, iou_nvme_opcode(io), io->pos + off, len,
 			 io->flags, len);
@@ -148,17 +154,25 @@ static noinline int iou_nvme_start_part(struct iou_io *io, struct bio *bio,
 	if (data) {
 		io->reuse = false;
 		bio_init(bio, NULL, NULL, 0, opf);
-		iou_bio_set_mem(bio, io, io->skip + off, len);
+		iou_bio_set_mem(bio, io, io->skip + off, room);
 		ret = blk_rq_append_bio(rq, bio);
-		if (unlikely(ret)) {
-			blk_mq_free_request(rq);
-			return ret;
-		}
+		if (unlikely(ret))
+			goto err_free;
 	}
 	rq->end_io = iou_nvme_end_io;
 	rq->end_io_data = io;
 	blk_execute_rq_nowait(rq, false);
 	return 0;
+
+err_free:
+	blk_mq_free_request(rq);
+	return ret;
+}
+
+static int iou_nvme_start_part(struct iou_io *io, struct bio *bio, u32 off,
+			       u32 len, bool nowait)
+{
+	return iou_nvme_start(io, bio, off, len, len, nowait);
 }
 
 /* Bytes that one command can carry. */
@@ -243,13 +257,16 @@ static void iou_nvme_probe_done(struct iou_io *io)
 	module_put(THIS_MODULE);
 }
 
-static struct iou_nvme_probe *iou_nvme_probe_alloc(struct iou_storage *st)
+/* To read the block at @pos of the device into more memory than it should take. */
+static struct iou_nvme_probe *iou_nvme_probe_alloc(struct iou_storage *st,
+						   u64 pos)
 {
+	const u32 block = iou_block_size(st);
 	struct iou_nvme_probe *p = kzalloc(sizeof(*p), GFP_KERNEL);
 
 	if (!p)
 		return NULL;
-	p->bv.bv_len = iou_block_size(st);
+	p->bv.bv_len = round_down(block, PAGE_SIZE) + PAGE_SIZE;
 	p->bv.bv_page =
 		alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(p->bv.bv_len));
 	if (!p->bv.bv_page) {
@@ -262,36 +279,75 @@ static struct iou_nvme_probe *iou_nvme_probe_alloc(struct iou_storage *st)
 	p->io.st = st;
 	p->io.flags = IO_UNIFIED_F_READ;
 	/* Of the device, not of the window: start is added to it. */
-	p->io.pos =
-		((u64)bdev_nr_sectors(st->bdev) << SECTOR_SHIFT) - st->start;
-	p->io.len = p->bv.bv_len;
+	p->io.pos = pos - st->start;
+	p->io.len = block;
 	p->io.bvec = &p->bv;
 	p->io.nr_bvec = 1;
 	return p;
 }
 
 /*
+ * Read a block. A remote device may not be there for minutes, so who waits for it can
+ * be killed: the request has what it needs. Whoever looks at @p puts it.
+ */
+static int iou_nvme_probe_read(struct iou_nvme_probe *p, u32 room)
+{
+	int ret;
+
+	__module_get(THIS_MODULE);
+	ret = iou_nvme_start(&p->io, &p->io.bio, 0, p->io.len, room, false);
+	if (!ret)
+		return wait_for_completion_killable(&p->done);
+	module_put(THIS_MODULE);
+	iou_nvme_probe_put(p);
+	return ret;
+}
+
+/*
  * Read the block behind the last one. The drive says no, nothing is moved, and
- * its status must arrive where we look for it. A remote one may not be there for
- * minutes, so who waits for it can be killed: the request has what it needs.
+ * its status must arrive where we look for it.
  */
 static int iou_nvme_probe_status(struct iou_storage *st)
 {
-	struct iou_nvme_probe *p = iou_nvme_probe_alloc(st);
+	struct iou_nvme_probe *p = iou_nvme_probe_alloc(
+		st, (u64)bdev_nr_sectors(st->bdev) << SECTOR_SHIFT);
 	int ret;
 
 	if (!p)
 		return -ENOMEM;
-	__module_get(THIS_MODULE);
-	ret = iou_nvme_start_part(&p->io, &p->io.bio, 0, p->io.len, false);
-	if (ret) {
-		module_put(THIS_MODULE);
-		iou_nvme_probe_put(p);
-	} else {
-		ret = wait_for_completion_killable(&p->done);
-		if (!ret)
-			ret = p->io.error && p->io.nvme_status ? 0 : -EPROTO;
-	}
+	ret = iou_nvme_probe_read(p, p->io.len);
+	if (!ret && !(p->io.error && p->io.nvme_status))
+		ret = -EPROTO;
+	iou_nvme_probe_put(p);
+	return ret;
+}
+
+/*
+ * Read the first block: does more arrive than that? With protection information in
+ * the blocks themselves they are longer than the block layer tells, and only commands
+ * of the driver's own have a drive strip it. One that is told how much memory there is
+ * may say no to so much: it keeps to it.
+ */
+static int iou_nvme_probe_length(struct iou_storage *st)
+{
+	struct iou_nvme_probe *p = iou_nvme_probe_alloc(st, 0);
+	const u64 mark = get_random_u64();
+	u64 *behind, *end;
+	int ret;
+
+	if (!p)
+		return -ENOMEM;
+	behind = page_address(p->bv.bv_page) + iou_block_size(st);
+	end = page_address(p->bv.bv_page) + p->bv.bv_len;
+	memset64(behind, mark, end - behind);
+	ret = iou_nvme_probe_read(p, p->bv.bv_len);
+	if (!ret && p->io.error &&
+	    (p->io.nvme_status & IOU_NVME_STATUS_MASK) !=
+		    NVME_SC_SGL_INVALID_DATA)
+		ret = -EPROTO;
+	for (; !ret && behind < end; behind++)
+		if (*behind != mark)
+			ret = -EMEDIUMTYPE;
 	iou_nvme_probe_put(p);
 	return ret;
 }
@@ -343,7 +399,9 @@ int iou_nvme_probe(struct iou_storage *st)
 	ret = iou_nvme_probe_layout(st);
 	if (!ret)
 		ret = iou_nvme_probe_status(st);
-	if (ret && ret != -ERESTARTSYS)
+	if (!ret)
+		ret = iou_nvme_probe_length(st);
+	if (ret && ret != -ERESTARTSYS && ret != -EMEDIUMTYPE)
 		pr_warn_once(
 			"io_unified: %pg: NVMe requests are not laid out as expected (%d), using bios\n",
 			st->bdev, ret);

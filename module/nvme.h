@@ -3,6 +3,7 @@
 #ifndef IOU_NVME_H
 #define IOU_NVME_H
 
+#include <linux/blk-integrity.h>
 #include <linux/blk-mq.h>
 
 #include "compat/compat.h"
@@ -35,6 +36,18 @@ static inline void iou_nvme_result(struct iou_io *io, struct request *rq,
 	if (unlikely(status || req->status ||
 		     (req->flags & IOU_NVME_REQ_CANCELLED)))
 		iou_nvme_failed(io, req, status);
+}
+
+/*
+ * Are the device's blocks what they were when it was attached? To be asked with a
+ * request at hand, since none is while the device is given others. Metadata is moved
+ * beside them, or, where it has no capacity then, as a part of them.
+ */
+static inline bool iou_nvme_blocks_hold(const struct iou_storage *st)
+{
+	return iou_block_size_holds(st) &&
+	       likely(!blk_integrity_queue_supports_integrity(st->queue)) &&
+	       likely(bdev_nr_sectors(st->bdev));
 }
 
 /*
@@ -113,6 +126,10 @@ iou_nvme_submit_page(struct iou_io *io, const struct iou_storage *st, u64 pos,
 				  nowait ? BLK_MQ_REQ_NOWAIT : 0);
 	if (IS_ERR(rq))
 		return PTR_ERR(rq);
+	if (unlikely(!iou_nvme_blocks_hold(st))) {
+		blk_mq_free_request(rq);
+		return -ESTALE;
+	}
 
 	nvme_init_request(rq, &io->cmd);
 	iou_nvme_map_page(rq, &io->bio, io->one.bv_len);

@@ -322,7 +322,7 @@ static void iou_op_write(struct iou_op *op, bool nowait)
 	if (ret == -EAGAIN && nowait)
 		iou_op_write_later(op);
 	else if (ret)
-		iou_op_fail(op, ret, IO_UNIFIED_REASON_IO);
+		iou_op_fail(op, ret, iou_io_refusal(ret));
 }
 
 /* ---------------------------------------------------------------- process */
@@ -523,7 +523,7 @@ static void iou_op_read_held_work(struct work_struct *work)
 	int ret = iou_storage_submit(&op->io, false);
 
 	if (ret)
-		iou_op_fail(op, ret, IO_UNIFIED_REASON_IO);
+		iou_op_fail(op, ret, iou_io_refusal(ret));
 }
 
 /*
@@ -545,7 +545,7 @@ static noinline int iou_op_read_held(struct iou_op *op, bool nowait)
 	}
 	if (ret) {
 		iou_op_unhold(op, true);
-		op->reason = IO_UNIFIED_REASON_IO;
+		op->reason = iou_io_refusal(ret);
 	}
 	return ret;
 }
@@ -571,7 +571,7 @@ int iou_op_start(struct iou_op *op, bool nowait)
 		iou_op_prepare_io(op, d->addr, d->len);
 		ret = iou_storage_submit(&op->io, nowait);
 		if (unlikely(ret && ret != -EAGAIN))
-			op->reason = IO_UNIFIED_REASON_IO;
+			op->reason = iou_io_refusal(ret);
 	}
 	/* What was started may be gone by now, what was not is the caller's. */
 	if (unlikely(ret))

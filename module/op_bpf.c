@@ -218,5 +218,5 @@ void iou_op_hop(struct iou_op *op)
 	iou_count(op->prog->att.stats, IO_UNIFIED_STAT_HOPS, 1);
 	ret = iou_op_read_again(op, len);
 	if (ret)
-		iou_op_fail(op, ret, IO_UNIFIED_REASON_IO);
+		iou_op_fail(op, ret, iou_io_refusal(ret));
 }

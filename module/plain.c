@@ -112,7 +112,7 @@ static noinline void iou_plain_refused(struct iou_op *op, int error,
 	if (error == -EAGAIN && nowait)
 		iou_op_start_later(op);
 	else
-		iou_op_fail(op, error, IO_UNIFIED_REASON_IO);
+		iou_op_fail(op, error, iou_io_refusal(error));
 }
 
 /* What is not said is 0; one by one, as the compiler clears slowly otherwise. */

@@ -79,7 +79,13 @@ u16 iou_io_reason(const struct iou_io *io)
 		return IO_UNIFIED_REASON_NVME_STATUS;
 	if (io->st->path == IO_UNIFIED_PATH_FILE)
 		return iou_file_reason(io->error);
-	return IO_UNIFIED_REASON_IO;
+	return iou_io_refusal(io->error);
+}
+
+u16 iou_io_refusal(int error)
+{
+	return error == -ESTALE ? IO_UNIFIED_REASON_FORMATTED :
+				  IO_UNIFIED_REASON_IO;
 }
 
 int iou_storage_poll(const struct iou_storage *st, struct io_comp_batch *iob,

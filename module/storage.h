@@ -105,6 +105,16 @@ static inline u32 iou_block_size(const struct iou_storage *st)
 	return 1U << st->block_shift;
 }
 
+/*
+ * Has the device blocks of the size that it was attached with? Whoever formats it
+ * need not ask us, and a block is what a drive moves, whatever was meant.
+ */
+static inline bool iou_block_size_holds(const struct iou_storage *st)
+{
+	return likely(READ_ONCE(st->queue->limits.logical_block_size) ==
+		      iou_block_size(st));
+}
+
 static inline struct iou_storage *iou_att_storage(struct iou_att *att)
 {
 	return container_of(att, struct iou_storage, att);
@@ -228,8 +238,9 @@ static inline int iou_storage_submit(struct iou_io *io, bool nowait)
 	return 0;
 }
 
-/* Why a transfer failed. */
+/* Why a transfer failed, and why one was not started. */
 u16 iou_io_reason(const struct iou_io *io);
+u16 iou_io_refusal(int error);
 
 /* Bytes of more than one page: a chunk, or the part of the table with them. */
 static inline void iou_io_set_chunks(struct iou_io *io,

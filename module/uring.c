@@ -364,7 +364,7 @@ static noinline int iou_uring_plain_refuse(struct iou_op *op,
 	iou_count(op->r->stats, IO_UNIFIED_STAT_OPS, -1);
 	iou_op_of_plain(op, NULL);
 	if (ret != -EAGAIN)
-		op->reason = IO_UNIFIED_REASON_IO;
+		op->reason = iou_io_refusal(ret);
 	return iou_uring_refuse(op, cmd, issue_flags, ret);
 }
 

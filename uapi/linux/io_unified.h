@@ -163,6 +163,7 @@ enum io_unified_reason {
 	IO_UNIFIED_REASON_APPEND = 54,		/* file is opened O_APPEND */
 	IO_UNIFIED_REASON_NO_SPACE = 55,	/* file system or quota is full */
 	IO_UNIFIED_REASON_FILE_LIMIT = 56,	/* file would exceed RLIMIT_FSIZE */
+	IO_UNIFIED_REASON_FORMATTED = 57,	/* has other blocks than when attached */
 	/* network */
 	IO_UNIFIED_REASON_NO_NETDEV = 60,	/* no such interface here */
 	IO_UNIFIED_REASON_NOT_ETHERNET = 61,	/* not an Ethernet device */

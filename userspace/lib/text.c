@@ -96,6 +96,8 @@ static const char *const reasons[] = {
 		"the file system, or the quota, has no room left: free some",
 	[IO_UNIFIED_REASON_FILE_LIMIT] =
 		"the file would exceed RLIMIT_FSIZE of who attached it, or what its file system can hold: raise it with 'ulimit -f', or write less",
+	[IO_UNIFIED_REASON_FORMATTED] =
+		"the device was given other blocks since it was attached, as by 'nvme format': attach it again",
 	[IO_UNIFIED_REASON_NO_NETDEV] =
 		"there is no such interface in this network namespace: see 'ip link'",
 	[IO_UNIFIED_REASON_NOT_ETHERNET] =
