@@ -7,19 +7,17 @@
  */
 #include <linux/blkdev.h>
 
-#include "bpf.h"
 #include "defer.h"
 #include "op.h"
 #include "uring.h"
 
-/* Somebody may be waiting for the op: maybe its own task. */
+/*
+ * Somebody may be waiting for the op: maybe its own task. Nobody waits for what is
+ * behind it: those of a group are of a burst, and a worker's.
+ */
 static bool iou_defer_doomed(const struct iou_op *op)
 {
-	return percpu_ref_is_dying(&op->r->refs) ||
-	       (op->st && percpu_ref_is_dying(&op->st->att.refs)) ||
-	       (op->tq && percpu_ref_is_dying(&op->tq->att.refs)) ||
-	       (op->sock && percpu_ref_is_dying(&op->sock->att.refs)) ||
-	       (op->prog && percpu_ref_is_dying(&op->prog->att.refs));
+	return percpu_ref_is_dying(&op->r->refs) || iou_op_has(op, NULL);
 }
 
 static struct iou_defer *iou_defer_of(struct io_uring_cmd *cmd)

@@ -5,12 +5,11 @@
 
 #include <linux/blk-mq.h>
 
+#include "bpf.h"
 #include "net.h"
 #include "sock.h"
 #include "storage.h"
 #include "waiting.h"
-
-struct iou_prog;
 
 /**
  * struct iou_op - an op in flight
@@ -162,6 +161,23 @@ static inline bool iou_op_may_wait(const struct iou_op *op, bool later)
 	       (op->tq &&
 		(later || op->prog || op->d.flags & IO_UNIFIED_F_READ ||
 		 iou_txq_waits(&op->tq->tx)));
+}
+
+static __always_inline bool iou_att_is(const struct iou_att *this,
+				       const struct iou_att *att)
+{
+	return att ? this == att : percpu_ref_is_dying(&this->refs);
+}
+
+/* Does it use this attachment, or, with NULL, any that goes away? */
+static __always_inline bool iou_op_has(const struct iou_op *op,
+				       const struct iou_att *att)
+{
+	return (op->st && iou_att_is(&op->st->att, att)) ||
+	       (op->nq && iou_att_is(&op->nq->att, att)) ||
+	       (op->tq && iou_att_is(&op->tq->att, att)) ||
+	       (op->sock && iou_att_is(&op->sock->att, att)) ||
+	       (op->prog && iou_att_is(&op->prog->att, att));
 }
 
 /* Does it send to @sock? */

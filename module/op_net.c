@@ -55,25 +55,6 @@ static int iou_op_post(struct iou_waiter *w, u16 *reason)
 	return iou_net_post(op->nq, op->frame, &op->rx, reason);
 }
 
-/* NULL: any that goes away. */
-static bool iou_op_has(const struct iou_op *op, const struct iou_att *att)
-{
-	struct iou_att *const atts[] = {
-		op->st ? &op->st->att : NULL,
-		op->nq ? &op->nq->att : NULL,
-		op->tq ? &op->tq->att : NULL,
-		op->sock ? &op->sock->att : NULL,
-		op->prog ? &op->prog->att : NULL,
-	};
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(atts); i++)
-		if (atts[i] && (att ? atts[i] == att :
-				      percpu_ref_is_dying(&atts[i]->refs)))
-			return true;
-	return false;
-}
-
 /* Those behind it in its group have what they will use already. */
 static bool iou_op_group_uses(const struct iou_waiter *w,
 			      const struct iou_att *att)
