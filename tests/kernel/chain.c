@@ -3,7 +3,6 @@
  * Chains of reads: each block names the next. Where they may not go, that they end,
  * and what they do when ring, program, drive or region go while they run.
  */
-#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 #include "bpf/ops.h"
 #include "lib/bpf.h"
-#include "lib/disk.h"
+#include "lib/fs.h"
 #include "lib/sq.h"
 
 enum { LEN = 4096, BLOCKS = 64, IN_FLIGHT = 48 };
@@ -32,10 +31,8 @@ static void configure(u32 set, u64 dev_offset, u32 len)
 		.dev_offset = dev_offset,
 		.len = len,
 	};
-	u32 zero = 0;
 
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &c, 0));
+	t_bpf_configure(obj, &c);
 }
 
 /* Block i names block i + 1; the last one ends the chain, or closes it. */
@@ -264,6 +261,54 @@ static void gone(void)
 	}
 }
 
+/* It begins with what a file's end cut short, and ends with a whole block. */
+static void short_read(void)
+{
+	struct io_unified_attach a = { .dev_len = 1 << 20 };
+	struct io_unified_desc d;
+	struct io_unified_cqe cqe;
+	int i;
+
+	t_fs_make(&disk, "ext4", 512);
+	REQUIRE(!t_sh("{ head -c 512 /dev/zero | tr '\\0' '\\377'; head -c 100 "
+		      "/dev/zero; } >" T_MNT "/f; sync " T_MNT "/f"));
+	obj = t_bpf_open("ops", true);
+	configure(SET_LEN, 0, 512);
+	t_region_open(&r, NULL);
+	follow = t_attach_bpf(&r, t_bpf_prog(obj, "follow"));
+	storage = t_attach_file(&r, "f", O_RDONLY, &a);
+
+	d = (struct io_unified_desc){
+		.ops = IO_UNIFIED_OP_NVME | IO_UNIFIED_OP_BPF,
+		.flags = IO_UNIFIED_F_READ | IO_UNIFIED_F_LINK,
+		.storage = storage,
+		.bpf = follow,
+		.max_hops = 1,
+		.addr = t_frame(&r, 1),
+		.len = 512,
+		.dev_offset = 512,
+	};
+	REQUIRE(t_sq_put(&r, 0, &d));
+	/* What is behind it in its group is not cut off. */
+	d = (struct io_unified_desc){
+		.ops = IO_UNIFIED_OP_NVME,
+		.flags = IO_UNIFIED_F_READ,
+		.storage = storage,
+		.addr = t_frame(&r, 3),
+		.len = 512,
+	};
+	REQUIRE(t_sq_put(&r, 0, &d));
+	CHECK_EQ(t_ring(&r, 0, 2, 0).res, 2);
+	for (i = 0; i < 2; i++) {
+		REQUIRE(t_cq(&r, &cqe, 1000));
+		CHECK_EQ(cqe.res, 512, "reason %u", cqe.reason);
+		CHECK_EQ(cqe.count, i ? 0 : 2);
+	}
+	t_region_close(&r);
+	bpf_object__close(obj);
+	t_fs_end(&disk, "ext4");
+}
+
 static const struct t_case cases[] = {
 	{ "passthrough", walk, 60, (const u32[]){ 0, 0 } },
 	{ "bio", walk, 60, (const u32[]){ 0, IO_UNIFIED_ATTACH_BIO } },
@@ -272,6 +317,7 @@ static const struct t_case cases[] = {
 	{ "SQPOLL", walk, 60, (const u32[]){ IORING_SETUP_SQPOLL, 0 } },
 	{ "limits", limits },
 	{ "window", window },
+	{ "a file ends", short_read },
 	{ "what they run on goes", gone, 120 },
 };
 

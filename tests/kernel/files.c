@@ -3,9 +3,7 @@
  * Regular files as storage: what ops write is what everybody else reads, also
  * after the file system was unmounted; and what a file can be in the way of.
  */
-#include <bpf/bpf.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <linux/fs.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bpf/ops.h"
-#include "lib/bpf.h"
 #include "lib/fs.h"
 #include "lib/leak.h"
 #include "lib/sq.h"
@@ -162,46 +158,6 @@ static void data(void)
 	tear_down();
 }
 
-/* A chain that begins with what a file's end cut short, and ends with a whole block */
-static void chain(void)
-{
-	const struct ops_config c = { .verdict = XDP_PASS,
-				      .set = SET_LEN,
-				      .len = 512 };
-	struct bpf_object *obj = t_bpf_open("ops", true);
-	struct io_unified_desc d = { .ops = NVME | IO_UNIFIED_OP_BPF,
-				     .flags = READ | IO_UNIFIED_F_LINK,
-				     .len = 512,
-				     .max_hops = 1,
-				     .addr = t_frame(&r, 1),
-				     .dev_offset = 512 };
-	struct io_unified_attach a = { .dev_len = MIB };
-	struct io_unified_cqe cqe;
-	u32 zero = 0;
-
-	REQUIRE(!t_sh("{ head -c 512 /dev/zero | tr '\\0' '\\377'; head -c 100 "
-		      "/dev/zero; } >" T_MNT "/chain; sync " T_MNT "/chain"));
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &c, 0));
-	d.storage = t_attach_file(&r, "chain", O_RDONLY, &a);
-	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "follow"));
-	REQUIRE(t_sq_put(&r, 0, &d));
-	d = (struct io_unified_desc){ .user_data = 1,
-				      .ops = NVME,
-				      .flags = READ,
-				      .len = 512,
-				      .addr = t_frame(&r, 3),
-				      .storage = d.storage };
-	REQUIRE(t_sq_put(&r, 0, &d));
-	CHECK_EQ(t_ring(&r, 0, 2, 0).res, 2);
-	REQUIRE(t_cq(&r, &cqe, 1000));
-	CHECK_EQ(cqe.res, 512, "reason %u", cqe.reason);
-	CHECK_EQ(cqe.count, 2);
-	REQUIRE(t_cq(&r, &cqe, 1000));
-	CHECK_EQ(cqe.res, 512, "reason %u", cqe.reason);
-	bpf_object__close(obj);
-}
-
 /* Reads fall short at the end of the file, and stop a group there. */
 static void end(void)
 {
@@ -262,7 +218,6 @@ static void end(void)
 	/* The last block is written whole. */
 	check_io(WRITE, s, t_frame(&r, 0), 512, 9728);
 	CHECK_EQ(t_file_size("f"), 10240);
-	chain();
 }
 
 /*

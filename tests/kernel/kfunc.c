@@ -47,10 +47,7 @@ static void tear_down(void)
 
 static void configure(void)
 {
-	u32 zero = 0;
-
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
+	t_bpf_configure(obj, &config);
 }
 
 static void get_result(void)

@@ -3,7 +3,6 @@
  * Every op that there is, on every path to storage, from every kind of ring, told
  * of in every way; and the data is what it has to be, read back another way.
  */
-#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
@@ -305,11 +304,9 @@ static void programs(void)
 	const u64 addr = t_frame(&r, 8);
 	u8 *p = t_ptr(&r, addr);
 	struct io_unified_desc d;
-	u32 zero = 0;
 	struct t_res res;
 
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
+	t_bpf_configure(obj, &config);
 	t_fill(p, LEN, seed + 5);
 	is(run(op(IO_UNIFIED_OP_BPF, 0, addr, LEN, 0)), LEN, "BPF");
 	CHECK(inverted(p, seed + 5), "BPF");
@@ -324,8 +321,7 @@ static void programs(void)
 	d = op(both, IO_UNIFIED_F_READ, addr, LEN, where);
 	d.bpf = verdict;
 	config.verdict = XDP_DROP;
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
+	t_bpf_configure(obj, &config);
 	res = run(d);
 	is(res, 0, "read and drop");
 	CHECK(res.flags & IO_UNIFIED_CQE_DROPPED);

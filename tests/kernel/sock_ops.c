@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Sockets in ops that read, write, or run a program, and in rings. */
 #include <linux/bpf.h>
-#include <bpf/bpf.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -145,14 +144,6 @@ static void drive_goes(void)
 	tear_down();
 }
 
-static void configure(struct bpf_object *obj, struct ops_config config)
-{
-	u32 zero = 0;
-
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
-}
-
 static void ingest(void)
 {
 	enum { LEN = 65536, N = 8, REST = 1000 };
@@ -224,20 +215,20 @@ static void ingest(void)
 	d.dev_offset = 2 << 20;
 	d.ops |= IO_UNIFIED_OP_BPF;
 	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "set"));
-	configure(obj, (struct ops_config){ .verdict = XDP_DROP });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_DROP });
 	REQUIRE(send(c.peer, got, 512, 0) == 512);
 	res = t_op(&r, &d);
 	CHECK_EQ(res.res, 0);
 	CHECK(res.flags & IO_UNIFIED_CQE_DROPPED);
-	configure(obj, (struct ops_config){ .verdict = XDP_PASS,
-					    .set = SET_DEV_OFFSET,
-					    .dev_offset = 3 << 20 });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_PASS,
+						   .set = SET_DEV_OFFSET,
+						   .dev_offset = 3 << 20 });
 	REQUIRE(send(c.peer, want + 512, 512, 0) == 512);
 	t_ends(&r, &d, 512, 0);
 	t_disk_read(&disk, got, 512, 3 << 20);
 	CHECK(!memcmp(got, want + 512, 512));
 	/* There is nothing to send back with. */
-	configure(obj, (struct ops_config){ .verdict = XDP_TX });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_TX });
 	REQUIRE(send(c.peer, got, 512, 0) == 512);
 	t_ends(&r, &d, -EOPNOTSUPP, IO_UNIFIED_REASON_BPF_TX);
 	tear_down();
@@ -274,14 +265,14 @@ static void programs(void)
 	t_stream_fill(t_ptr(&r, d.addr), sizeof(want), 3);
 	d.ops |= IO_UNIFIED_OP_BPF;
 	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "choose_net"));
-	configure(obj, (struct ops_config){ .verdict = XDP_PASS,
-					    .storage = second });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_PASS,
+						   .storage = second });
 	t_ends(&r, &d, sizeof(want), 0);
 	REQUIRE(recv(other.peer, got, sizeof(got), MSG_WAITALL) == sizeof(got));
 	CHECK(!memcmp(got, want, sizeof(want)));
 	CHECK(recv(c.peer, got, 1, MSG_DONTWAIT) < 0);
-	configure(obj,
-		  (struct ops_config){ .verdict = XDP_PASS, .storage = 60 });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_PASS,
+						   .storage = 60 });
 	t_ends(&r, &d, -EINVAL, IO_UNIFIED_REASON_CTL_INDEX);
 	tear_down();
 	t_disconnect(&other);

@@ -4,7 +4,6 @@
  * first, and nothing leaves behind a hole. One of the drives takes its time.
  */
 #include <linux/bpf.h>
-#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
@@ -456,14 +455,6 @@ static void canceled(void)
 	tear_down();
 }
 
-static void configure(struct bpf_object *obj, struct ops_config config)
-{
-	u32 zero = 0;
-
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
-}
-
 static struct io_unified_desc with(struct io_unified_desc d, int bpf)
 {
 	d.ops |= IO_UNIFIED_OP_BPF;
@@ -483,7 +474,7 @@ static void programs(void)
 	set_up();
 	verdict = t_attach_bpf(&r, t_bpf_prog(obj, "verdict"));
 	elsewhere = t_attach_bpf(&r, t_bpf_prog(obj, "choose_net"));
-	configure(obj, (struct ops_config){ .verdict = XDP_DROP });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_DROP });
 	d = with(piece(0, st_slow), verdict);
 	t_queue(&r, &d);
 	queue(1, st_fast);
@@ -496,8 +487,8 @@ static void programs(void)
 
 	t_connect(&other, AF_INET, SOCK_STREAM, T_LO);
 	second = t_attach_sock(&r, other.end);
-	configure(obj, (struct ops_config){ .verdict = XDP_PASS,
-					    .storage = second });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_PASS,
+						   .storage = second });
 	d = with(piece(2, st_slow), elsewhere);
 	t_queue(&r, &d);
 	queue(3, st_fast);
@@ -519,7 +510,7 @@ static void programs(void)
 	was(7, 1, 0);
 	CHECK(recv(other.peer, got, LEN, MSG_DONTWAIT) < 0);
 
-	configure(obj, (struct ops_config){ .verdict = XDP_ABORTED });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_ABORTED });
 	d = with(piece(4, st_slow), verdict);
 	t_queue(&r, &d);
 	queue(5, st_fast);

@@ -16,12 +16,10 @@ static struct bpf_object *obj;
 static void set_up(struct ops_config config)
 {
 	const struct t_stream_opt opt = { .way = t_arg };
-	u32 zero = 0;
 
 	t_stream_open(&s, &opt);
 	obj = t_bpf_open("ops", true);
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
+	t_bpf_configure(obj, &config);
 }
 
 static void use(const char *prog)
@@ -126,7 +124,6 @@ static void op_lengths(void)
 	struct ops_result got;
 	struct t_res res;
 	int i;
-	u32 zero = 0;
 	static const struct {
 		const char *prog;
 		struct ops_config c;
@@ -142,9 +139,7 @@ static void op_lengths(void)
 
 	set_up((struct ops_config){ 0 });
 	for (i = 0; i < (int)ARRAY_SIZE(steps); i++) {
-		REQUIRE(!bpf_map_update_elem(
-			bpf_map__fd(t_bpf_map(obj, "config")), &zero,
-			&steps[i].c, 0));
+		t_bpf_configure(obj, &steps[i].c);
 		d = (struct io_unified_desc){
 			.user_data = i,
 			.cookie = 77,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Streams from a socket to storage: what is on the drive, and what is told of it. */
-#include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -234,20 +233,12 @@ static void trickle(void)
 	t_flow_close(&f);
 }
 
-static void configure(struct bpf_object *obj, struct ops_config config)
-{
-	u32 zero = 0;
-
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
-}
-
 static void use(struct bpf_object *obj, const char *program,
 		struct ops_config config)
 {
 	f.d.ops |= IO_UNIFIED_OP_BPF;
 	f.d.bpf = t_attach_bpf(&f.r, t_bpf_prog(obj, program));
-	configure(obj, config);
+	t_bpf_configure(obj, &config);
 	CHECK_EQ(t_detach(&f.r, IO_UNIFIED_KIND_SOCKET, f.sock), 0);
 	t_disconnect(&f.c);
 	t_flow_reconnect(&f, T_LO);

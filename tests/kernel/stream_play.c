@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Streams from a recording to a queue: packets, pace, the end, and bad recordings. */
-#include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -321,7 +320,6 @@ static void programs(void)
 {
 	struct bpf_object *obj = t_bpf_open("ops", true);
 	struct ops_config c = { .verdict = XDP_DROP };
-	u32 zero = 0;
 	int sock;
 
 	open_recording(20, 0);
@@ -329,14 +327,12 @@ static void programs(void)
 	d.ops |= IO_UNIFIED_OP_BPF;
 	d.bpf = t_attach_bpf(&s.r, t_bpf_prog(obj, "verdict"));
 	c.verdict = XDP_PASS;
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &c, 0));
+	t_bpf_configure(obj, &c);
 	play();
 	ends(20, 0);
 	heard(sock, 0, 20);
 	c.verdict = XDP_ABORTED;
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &c, 0));
+	t_bpf_configure(obj, &c);
 	play();
 	ends(-EIO, IO_UNIFIED_REASON_BPF_ABORTED);
 	heard(sock, 0, 0);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Streams from storage to a socket: what the peer gets, and how they end. */
-#include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -148,14 +147,6 @@ static void between_sends(void)
 	t_flow_close(&f);
 }
 
-static void configure(struct bpf_object *obj, struct ops_config config)
-{
-	u32 zero = 0;
-
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
-}
-
 static void use(struct bpf_object *obj, const char *program)
 {
 	f.d.ops |= IO_UNIFIED_OP_BPF;
@@ -188,7 +179,7 @@ static void programs(void)
 
 	/* The last thousand bytes of each are cut off. */
 	use(obj, "tail");
-	configure(obj, (struct ops_config){ .delta = -1000 });
+	t_bpf_configure(obj, &(struct ops_config){ .delta = -1000 });
 	range(0, 2 * CHUNK);
 	t_flow_start(&f);
 	t_flow_peer_gets(&f, CHUNK - 1000, 0);
@@ -197,22 +188,22 @@ static void programs(void)
 	CHECK_EQ(f.last.dev_offset, T_FLOW_AT + 2 * CHUNK);
 
 	use(obj, "set");
-	configure(obj, (struct ops_config){ .verdict = XDP_DROP });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_DROP });
 	t_flow_start(&f);
 	t_flow_end(&f, 0, 0);
 	CHECK_EQ(f.entries, 2);
 	CHECK(f.entry[0].flags & IO_UNIFIED_CQE_DROPPED);
 	CHECK_EQ(f.last.dev_offset, T_FLOW_AT + 2 * CHUNK);
-	configure(obj, (struct ops_config){ .verdict = XDP_ABORTED });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_ABORTED });
 	t_flow_start(&f);
 	t_flow_end(&f, -EIO, IO_UNIFIED_REASON_BPF_ABORTED);
 	CHECK_EQ(f.last.count, 0);
-	configure(obj, (struct ops_config){ .verdict = XDP_PASS,
-					    .set = SET_DEV_OFFSET });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_PASS,
+						   .set = SET_DEV_OFFSET });
 	t_flow_start(&f);
 	t_flow_end(&f, -EINVAL, IO_UNIFIED_REASON_CTL_RANGE);
-	configure(obj,
-		  (struct ops_config){ .verdict = XDP_PASS, .set = SET_NET });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_PASS,
+						   .set = SET_NET });
 	t_flow_start(&f);
 	t_flow_end(&f, -EINVAL, IO_UNIFIED_REASON_CTL_INDEX);
 	CHECK(recv(f.c.peer, got, 1, MSG_DONTWAIT) < 0, "something was sent");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Send ops: what leaves, in which order, and when the bytes may be touched. */
 #include <linux/bpf.h>
-#include <bpf/bpf.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -288,14 +287,6 @@ static void to_frames(void)
 	tear_down();
 }
 
-static void configure(struct bpf_object *obj, struct ops_config config)
-{
-	u32 zero = 0;
-
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
-}
-
 static void programs(void)
 {
 	struct bpf_object *obj = t_bpf_open("ops", true);
@@ -327,38 +318,39 @@ static void programs(void)
 	d.bpf = verdict;
 	t_packet(t_ptr(&r, d.addr), sizeof(want), 6);
 	for (i = XDP_PASS; i <= XDP_TX; i++) {
-		configure(obj, (struct ops_config){ .verdict = i });
+		t_bpf_configure(obj, &(struct ops_config){ .verdict = i });
 		res = t_op(&r, &d);
 		check_sent(&res, sizeof(want));
 		CHECK_EQ(t_receive(sock, got, sizeof(got), 5000), sizeof(want));
 		CHECK(t_is_packet(got, sizeof(want), 6));
 	}
-	configure(obj, (struct ops_config){ .verdict = XDP_DROP });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_DROP });
 	res = t_op(&r, &d);
 	CHECK_EQ(res.res, 0);
 	CHECK_EQ(res.flags, IO_UNIFIED_CQE_DROPPED);
-	configure(obj, (struct ops_config){ .verdict = XDP_REDIRECT });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_REDIRECT });
 	res = t_op(&r, &d);
 	CHECK_EQ(res.res, -EOPNOTSUPP);
 	CHECK_EQ(res.reason, IO_UNIFIED_REASON_BPF_REDIRECT);
 
 	/* Shortened; to an attachment that is not there, then to another one. */
 	d.bpf = set;
-	configure(obj, (struct ops_config){ .verdict = XDP_PASS,
-					    .set = SET_LEN,
-					    .len = 100 });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_PASS,
+						   .set = SET_LEN,
+						   .len = 100 });
 	res = t_op(&r, &d);
 	check_sent(&res, 100);
 	CHECK_EQ(t_receive(sock, got, sizeof(got), 5000), 100);
 	CHECK(!memcmp(got, t_ptr(&r, d.addr), 100));
-	configure(obj,
-		  (struct ops_config){ .verdict = XDP_PASS, .set = SET_NET });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_PASS,
+						   .set = SET_NET });
 	res = t_op(&r, &d);
 	CHECK_EQ(res.res, -EINVAL);
 	CHECK_EQ(res.reason, IO_UNIFIED_REASON_CTL_INDEX);
-	configure(obj, (struct ops_config){ .verdict = XDP_TX,
-					    .set = SET_FLAGS,
-					    .flags = IO_UNIFIED_CTL_AGAIN });
+	t_bpf_configure(obj,
+			&(struct ops_config){ .verdict = XDP_TX,
+					      .set = SET_FLAGS,
+					      .flags = IO_UNIFIED_CTL_AGAIN });
 	res = t_op(&r, &d);
 	CHECK_EQ(res.res, -EINVAL);
 	CHECK_EQ(res.reason, IO_UNIFIED_REASON_CTL_FLAGS);
@@ -369,8 +361,8 @@ static void programs(void)
 	close(sock);
 	sock = t_listen(l.tx, false);
 	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "choose_net"));
-	configure(obj,
-		  (struct ops_config){ .verdict = XDP_PASS, .storage = other });
+	t_bpf_configure(obj, &(struct ops_config){ .verdict = XDP_PASS,
+						   .storage = other });
 	res = t_op(&r, &d);
 	check_sent(&res, sizeof(want));
 	CHECK_EQ(t_receive(sock, got, sizeof(got), 5000), sizeof(want));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What was received or read goes out: reflect, forward, tee, play, XDP_TX. */
 #include <linux/bpf.h>
-#include <bpf/bpf.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,10 +44,7 @@ static void tear_down(void)
 
 static void configure(struct ops_config config)
 {
-	u32 zero = 0;
-
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
+	t_bpf_configure(obj, &config);
 }
 
 static u32 len_of(u32 seq)

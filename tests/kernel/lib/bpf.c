@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -54,6 +55,14 @@ struct bpf_map *t_bpf_map(struct bpf_object *obj, const char *name)
 
 	REQUIRE(m, "map %s", name);
 	return m;
+}
+
+void t_bpf_configure(struct bpf_object *obj, const void *config)
+{
+	u32 zero = 0;
+
+	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
+				     &zero, config, 0));
 }
 
 static int take(void *ctx, void *data, size_t size)

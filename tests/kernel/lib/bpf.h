@@ -13,6 +13,8 @@ struct bpf_object *t_bpf_open(const char *name, bool load);
 /* The fd of a program; fails the case if there is none. */
 int t_bpf_prog(struct bpf_object *obj, const char *name);
 struct bpf_map *t_bpf_map(struct bpf_object *obj, const char *name);
+/* What its programs are to do: the first entry of its map "config". */
+void t_bpf_configure(struct bpf_object *obj, const void *config);
 
 /* Traces requests on the NVMe queues of the disk of that name. */
 void t_trace_start(const char *disk);
