@@ -267,6 +267,8 @@ static u32 iou_tx_some(struct iou_netq *q, struct iou_tx **txs, u32 n)
 
 void iou_tx_fail(struct iou_tx *tx, int error, u16 reason)
 {
+	/* It is in no list, and may never have been in one. */
+	INIT_LIST_HEAD(&tx->node);
 	iou_tx_refuse(tx, error, reason);
 	if (tx->skb)
 		kfree_skb(tx->skb);

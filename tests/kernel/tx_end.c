@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "lib/disk.h"
 #include "lib/leak.h"
 #include "lib/net.h"
 
@@ -302,6 +303,57 @@ static void timed_out(void)
 	tear_down();
 }
 
+/*
+ * Packets that are read from a drive that takes its time, while the interface is
+ * detached, or the region goes: they come to be sent when nothing is any more.
+ */
+static void read_meanwhile(bool all)
+{
+	struct io_unified_desc d;
+	struct t_disk slow;
+	int i, storage;
+
+	set_up(1);
+	t_disk_null_blk(&slow, "iou_tx_end", 512, 8,
+			"irqmode=2 completion_nsec=300000000");
+	storage = t_attach_storage(&r, slow.path, 0);
+	/* Some ops were sends before, and some were nothing yet. */
+	for (i = 0; i < 4; i++)
+		sends_now();
+	for (i = 0; i < N; i++) {
+		d = tx_desc(i);
+		d.addr = t_frame(&r, i);
+		d.len = 1024;
+		d.ops |= IO_UNIFIED_OP_NVME;
+		d.flags |= IO_UNIFIED_F_READ;
+		d.storage = storage;
+		t_queue(&r, &d);
+	}
+	t_submit(&r);
+	if (all)
+		REQUIRE(!ioctl(r.fd, IO_UNIFIED_UNREGISTER_REGION));
+	else
+		REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_NETDEV, net), 0);
+	all_end(ECANCELED, IO_UNIFIED_REASON_GONE, 2000);
+	if (all)
+		t_region_gone(&r);
+	else
+		t_region_close(&r);
+	t_disk_del_null_blk("iou_tx_end");
+	t_refcount_wait(0);
+	tear_down();
+}
+
+static void detached_reading(void)
+{
+	read_meanwhile(false);
+}
+
+static void unregistered_reading(void)
+{
+	read_meanwhile(true);
+}
+
 static enum { KILL, EXEC, CLOSE, EXIT } how;
 
 /* The end of a process that has sends in flight. */
@@ -478,6 +530,8 @@ static const struct t_case cases[] = {
 	{ "interface and what it stands on deleted", all_deleted },
 	{ "detach", detached },
 	{ "unregister", unregistered },
+	{ "detach while they are read", detached_reading },
+	{ "unregister while they are read", unregistered_reading },
 	{ "the device keeps them", timed_out },
 	{ "kill -9", killed, 400 },
 	{ "exec", execed, 400 },
