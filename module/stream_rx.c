@@ -42,6 +42,10 @@ struct iou_lane *iou_stream_lane(struct iou_stream *s, u16 index,
 	*reason = IO_UNIFIED_REASON_LAYOUT;
 	if (frame_size & (((1U << st->block_shift) - 1) | st->dma_mask))
 		return NULL;
+	/* It is a multiple of the blocks of desc.storage, which may be smaller. */
+	*reason = IO_UNIFIED_REASON_LBA_ALIGN;
+	if (s->d.dev_offset & st->block_mask)
+		return NULL;
 	*reason = IO_UNIFIED_REASON_RANGE;
 	if (s->d.dev_offset >= st->size)
 		return NULL;

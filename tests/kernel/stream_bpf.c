@@ -263,6 +263,45 @@ static void stream_lanes(void)
 	tear_down();
 }
 
+/*
+ * To a drive of larger blocks, where the stream's first byte is in the middle of one:
+ * nothing is written there.
+ */
+static void stream_other_blocks(void)
+{
+	enum { N = 20, LARGE = 4096 };
+	struct io_unified_attach a[2];
+	u8 buf[2 * LARGE], got[2 * LARGE];
+	struct t_frame_data f[N / 2];
+	struct t_disk large;
+	u8 *data;
+	int i;
+
+	set_up((struct ops_config){ .storage = 1 });
+	use("lanes");
+	windows(a);
+	REQUIRE_EQ(t_detach(&s.r, IO_UNIFIED_KIND_STORAGE, 2), 0);
+	t_disk_nvme(&large, LARGE, 0);
+	REQUIRE_EQ(t_attach_storage(&s.r, large.path, 0), 2);
+	memset(buf, 0x77, sizeof(buf));
+	t_disk_write(&large, buf, sizeof(buf), 0);
+	s.d.dev_offset = 512;
+	s.p.range_len = 4 << 20;
+	t_stream_start(&s);
+	send_all(N);
+	t_stream_wait(&s, N / 2);
+	t_stream_cancel(&s);
+	CHECK_EQ(s.last.count, N / 2);
+	CHECK_EQ(t_stream_stat(&s, IO_UNIFIED_STAT_DROP_BPF), N / 2);
+	t_disk_read(&large, got, sizeof(got), 0);
+	CHECK(!memcmp(got, buf, sizeof(got)), "written outside of the range");
+	t_frames_read(&s, a[0].dev_start + 512, N / 2, f, &data);
+	for (i = 0; i < N / 2; i++)
+		CHECK(t_is_packet(f[i].packet, 100 + 2 * i, 2 * i));
+	free(data);
+	tear_down();
+}
+
 /* What waits alone is written in time, however much goes elsewhere meanwhile. */
 static void stream_lane_flush(void)
 {
@@ -403,6 +442,8 @@ static const struct t_case cases[] = {
 	EACH("ops cut and grown by a program", op_lengths),
 	EACH("stream filtered and placed", stream_filter),
 	EACH("stream over two windows", stream_lanes),
+	{ "stream over drives of other blocks", stream_other_blocks, 0,
+	  &veth_rxh },
 	{ "a window that waits is written in time", stream_lane_flush, 0,
 	  &veth_rxh },
 	EACH("stream of realigned packets", stream_realigned),
