@@ -223,7 +223,10 @@ void iou_xdp_gone(const struct net_device *dev)
 {
 	struct iou_xdp *x;
 
-	/* The link has left the device by itself. */
+	/*
+	 * The link has left the device by itself, or, where it only moves to
+	 * another namespace, passes packets on until the last queue is detached.
+	 */
 	spin_lock(&iou_xdp_lock);
 	x = iou_xdp_find(dev);
 	if (x)

@@ -496,6 +496,10 @@ static void iou_xsk_drops(struct iou_netq *q, u64 *dropped, u64 *ring_full)
 
 static void iou_xsk_gone(struct iou_netq *q, struct net_device *dev)
 {
+	struct iou_xsk *x = q->priv;
+
+	/* One that is in another namespace now still has the program. */
+	iou_xdp_clear_queue(x->xdp, q->queue);
 	iou_xdp_gone(dev);
 }
 

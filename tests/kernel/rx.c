@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Receive ops: one posted frame, one packet, over every way to receive. */
+#include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "lib/disk.h"
 #include "lib/net.h"
@@ -420,6 +423,49 @@ static void to_storage(void)
 	tear_down();
 }
 
+/* The packet gets to the stack of the namespace that the interface is in now. */
+static void passes(int sock, u32 seq)
+{
+	u8 buf[2048];
+	int n;
+
+	t_send(&l, 300, seq);
+	n = t_receive(sock, buf, sizeof(buf), 3000);
+	CHECK(n == 300 && t_is_packet(buf, n, seq), "%d bytes", n);
+}
+
+/* An interface that moves to another namespace is gone, and that one's. */
+static void netdev_moved(void)
+{
+	const int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	struct t_res res;
+	int ns, sock, i;
+
+	set_up();
+	post_some(32);
+	REQUIRE(!t_sh("ip netns add ioumove && ip link set %s netns ioumove",
+		      l.rx));
+	for (i = 0; i < 32; i++) {
+		REQUIRE(t_reap(&r, &res, 10000), "%d of 32", i);
+		CHECK(res.res == -ENETDOWN || res.res == -ENODEV, "%d",
+		      res.res);
+	}
+	ns = open("/run/netns/ioumove", O_RDONLY | O_CLOEXEC);
+	REQUIRE(own >= 0 && ns >= 0 && !setns(ns, CLONE_NEWNET));
+	t_link_up(l.rx, true);
+	sock = t_listen(l.rx, false);
+	REQUIRE(!setns(own, CLONE_NEWNET));
+	passes(sock, 1);
+	REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_NETDEV, net.index), 0);
+	passes(sock, 2);
+	close(sock);
+	close(ns);
+	close(own);
+	REQUIRE(t_link_del(l.tx));
+	REQUIRE(!t_sh("ip netns del ioumove"));
+	tear_down();
+}
+
 static const struct t_way veth_xsk = { "veth", IO_UNIFIED_ATTACH_XSK };
 static const struct t_way veth_rxh = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 static const struct t_way nic = { "virtio", 0 };
@@ -441,6 +487,10 @@ static const struct t_case cases[] = {
 	EACH("ops that are refused", refused),
 	EACH("link down and up", link_down),
 	EACH("interface deleted", netdev_gone),
+	{ "interface moved to another namespace, AF_XDP", netdev_moved, 0,
+	  &veth_xsk },
+	{ "interface moved to another namespace, rx handler", netdev_moved, 0,
+	  &veth_rxh },
 	EACH("detach", detach),
 	EACH("unregister", unregister),
 	EACH("packets to storage", to_storage),
