@@ -31,6 +31,7 @@ static void iou_plain_tx_leave(struct iou_op *op)
 	op->burst = op->cmd;
 	op->io.nvme_status = 0;
 	op->addr = op->d.addr;
+	op->dev_offset = 0;
 	op->cookie = op->d.cookie;
 	op->len = op->d.len;
 	op->orig_len = op->d.len;

@@ -7,6 +7,7 @@
 
 #include "bpf/ops.h"
 #include "lib/bpf.h"
+#include "lib/disk.h"
 #include "lib/net.h"
 #include "lib/sq.h"
 
@@ -518,6 +519,35 @@ static void polled(void)
 	tear_down();
 }
 
+/* One that fails has nothing of the op that had its memory before. */
+static void nothing_left(void)
+{
+	struct io_unified_desc d;
+	struct io_unified_cqe e;
+	struct t_disk disk;
+	int i;
+
+	set_up();
+	t_disk_nvme(&disk, 512, 0);
+	for (i = 0; i < 8; i++) {
+		d = (struct io_unified_desc){
+			.ops = IO_UNIFIED_OP_NVME,
+			.flags = IO_UNIFIED_F_READ,
+			.storage = i ? 0 : t_attach_storage(&r, disk.path, 0),
+			.addr = t_frame(&r, 0),
+			.len = 65536,
+			.dev_offset = 1 << 20,
+		};
+		e = t_enter_op(&r, 0, &d);
+		CHECK_EQ(e.res, 65536);
+		d = tx_desc(1, t_frame(&r, 0), MAX + 100);
+		e = t_enter_op(&r, 0, &d);
+		CHECK_EQ(e.res, -EMSGSIZE);
+		CHECK_EQ(e.dev_offset, 0);
+	}
+	tear_down();
+}
+
 static const struct t_way veth_xsk = { "veth", IO_UNIFIED_ATTACH_XSK };
 static const struct t_way veth_rxh = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 static const struct t_way nic = { "virtio", 0 };
@@ -529,6 +559,8 @@ static const struct t_way nic = { "virtio", 0 };
 	}
 
 static const struct t_case cases[] = {
+	{ "one that fails says nothing of others", nothing_left, 0,
+	  &veth_rxh },
 	EACH("many packets", many),
 	EACH("more than the device takes", burst),
 	EACH("a tap on the sender", tapped),
