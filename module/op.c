@@ -262,13 +262,17 @@ static int iou_op_place(struct iou_op *op, u64 base, u32 room, u32 *len)
 	u64 addr = op->addr;
 
 	*len = round_up(op->len, block);
-	if (*len > room) {
+	if ((addr & op->st->dma_mask) || addr + *len > base + room)
+		/* What a program chose may ask for more than @base is good for. */
+		op->addr = round_up(base, op->st->dma_mask + 1ULL);
+	if (op->addr + *len > base + room) {
+		op->addr = addr;
 		op->reason = IO_UNIFIED_REASON_TRUNCATED;
 		return -EMSGSIZE;
 	}
-	if ((addr & op->st->dma_mask) || addr + *len > base + room) {
-		op->addr = base;
-		memmove(iou_ptr(op->r, base), iou_ptr(op->r, addr), op->len);
+	if (op->addr != addr) {
+		memmove(iou_ptr(op->r, op->addr), iou_ptr(op->r, addr),
+			op->len);
 		op->flags |= IO_UNIFIED_CQE_COPIED | IO_UNIFIED_CQE_REALIGNED;
 		if (op->nq)
 			iou_count(op->nq->att.stats, IO_UNIFIED_STAT_REALIGNED,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Programs over bytes of the region: alone, before a write, after a read. */
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -544,12 +545,61 @@ static void control_block_room(void)
 	tear_down();
 }
 
+/*
+ * The program chooses a device that wants its memory better aligned than the one that
+ * the op named: the bytes are moved, or there is no room for that.
+ */
+static void other_alignment(void)
+{
+	const u32 wr = IO_UNIFIED_F_WRITE, s = IO_UNIFIED_OP_NVME;
+	struct io_unified_attach a = { .kind = IO_UNIFIED_KIND_STORAGE };
+	struct t_disk null;
+	struct t_res res;
+	u8 want[4096], got[4096];
+	u64 addr;
+	int set;
+
+	set_up();
+	t_disk_null_blk(&null, "iou_align", 512, 16, NULL);
+	a.fd = open(null.path, O_RDWR);
+	REQUIRE(a.fd >= 0);
+	REQUIRE_EQ(t_attach(&r, &a), 0);
+	close(a.fd);
+	addr = t_frame(&r, 4) + 68;
+	if (!(addr & (a.mem_align - 1)))
+		t_skip("this device takes any address");
+	set = t_attach_bpf(&r, t_bpf_prog(obj, "set"));
+	config.set = SET_STORAGE | SET_LEN;
+	config.storage = a.index;
+
+	config.len = 1024;
+	t_fill(t_ptr(&r, addr), 4096, 9);
+	memcpy(want, t_ptr(&r, addr), 1024);
+	res = run_at(set, s, wr, addr, 4096, 8192);
+	CHECK_EQ(res.res, 1024, "reason %u", res.reason);
+	CHECK(!(cqe.addr & (a.mem_align - 1)), "at %#llx",
+	      (unsigned long long)cqe.addr);
+	CHECK(cqe.addr >= addr && cqe.addr + 1024 <= addr + 4096);
+	CHECK(cqe.flags & IO_UNIFIED_CQE_REALIGNED);
+	t_disk_read(&null, got, 1024, 8192);
+	CHECK(!memcmp(got, want, 1024));
+
+	config.len = 4096;
+	res = run_at(set, s, wr, addr, 4096, 8192);
+	CHECK_EQ(res.res, -EMSGSIZE);
+	CHECK_EQ(res.reason, IO_UNIFIED_REASON_TRUNCATED);
+	tear_down();
+	t_disk_del_null_blk("iou_align");
+}
+
 static const struct t_case cases[] = {
 	{ "a program alone: edit, control block in, counters", alone },
 	{ "the cookie goes in and out", cookie },
 	{ "head, tail and length", lengths },
 	{ "verdicts", verdicts },
 	{ "then a write, where the program says", then_write },
+	{ "then a write to where memory is aligned otherwise",
+	  other_alignment },
 	{ "after a read", after_read },
 	{ "many at once", parallel },
 	{ "nonsense in the control block", nonsense },
