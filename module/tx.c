@@ -250,11 +250,13 @@ static u32 iou_tx_some(struct iou_netq *q, struct iou_tx **txs, u32 n)
 			kfree_skb(tx->skb);
 			tx->skb = NULL;
 		}
-		/* We have one reference. */
-		if (refcount_read(&tx->ubuf.refcnt) == 1)
+		/* We have one reference. Who had the others has left its mark. */
+		if (refcount_read(&tx->ubuf.refcnt) == 1) {
+			smp_acquire__after_ctrl_dep();
 			txs[over++] = tx;
-		else
+		} else {
 			flying[nr_flying++] = tx;
+		}
 	}
 	if (nr_flying)
 		iou_tx_fly(&q->tx, flying, nr_flying);

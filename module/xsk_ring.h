@@ -103,8 +103,8 @@ static inline void iou_ring_read(const struct iou_ring *ring, u32 i,
 
 static inline void iou_ring_consume(struct iou_ring *ring, u32 n)
 {
-	ring->own += n;
 	/* After the entries were read */
+	smp_store_release(&ring->own, ring->own + n);
 	smp_store_release(ring->consumer, ring->own);
 }
 

@@ -21,9 +21,15 @@
 #define IOU_XSK_TX_LOOK_IDLE (2 * NSEC_PER_MSEC)
 #define IOU_XSK_TX_IDLE 20
 
+/*
+ * How many the NIC may have. Each of the two sees what the other one left in the
+ * slots before it moved its index.
+ */
 static u32 iou_xsk_tx_out(const struct iou_xsk_tx *x)
 {
-	return READ_ONCE(x->tx.own) - READ_ONCE(x->done.own);
+	u32 done = smp_load_acquire(&x->done.own);
+
+	return smp_load_acquire(&x->tx.own) - done;
 }
 
 static struct iou_tx **iou_xsk_tx_slot(struct iou_xsk_tx *x, u32 i)
@@ -59,7 +65,6 @@ static u32 iou_xsk_tx_take(struct iou_xsk_tx *x, struct iou_tx **over, u32 max)
 			break;
 		}
 		over[i] = *slot;
-		*slot = NULL;
 	}
 	iou_ring_consume(&x->done, i);
 	return i;
