@@ -218,7 +218,7 @@ static void iou_op_io_done(struct iou_io *io)
 	if (unlikely(op->prog || op->tq || op->sock) && read &&
 	    (op->len || op->held))
 		iou_defer_op(op);
-	else if (unlikely(op->tq))
+	else if (unlikely(op->tq) && op->len)
 		iou_op_send_later(op);
 	else
 		iou_op_end(op, 0);

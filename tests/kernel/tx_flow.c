@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What was received or read goes out: reflect, forward, tee, play, XDP_TX. */
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 #include "bpf/ops.h"
 #include "lib/bpf.h"
-#include "lib/disk.h"
+#include "lib/fs.h"
 #include "lib/net.h"
 
 enum { N = 48, PLACE = 1 << 20 };
@@ -383,6 +384,43 @@ static void play(void)
 	tear_down();
 }
 
+/* Behind the end of a file nothing is read, and nothing is there to be sent. */
+static void play_nothing(void)
+{
+	const u32 nn = IO_UNIFIED_OP_NETWORK | IO_UNIFIED_OP_NVME;
+	struct io_unified_attach a = { .dev_len = 65536 };
+	struct io_unified_desc d;
+	struct t_disk fs;
+	struct t_res res;
+	u8 got[2048];
+	int i;
+
+	set_up();
+	t_fs_make(&fs, "ext4", 4096);
+	REQUIRE(!t_sh("head -c 4096 /dev/urandom >" T_MNT "/short; sync"));
+	d = (struct io_unified_desc){
+		.ops = nn,
+		.flags = IO_UNIFIED_F_READ | IO_UNIFIED_F_TX,
+		.storage = t_attach_file(&r, "short", O_RDWR, &a),
+		.net_tx = net.index,
+		.dev_offset = 8192,
+		.addr = t_frame(&r, 1),
+		.len = 4096,
+	};
+	for (i = 0; i < 2; i++) {
+		res = t_op(&r, &d);
+		CHECK_EQ(res.res, 0);
+		CHECK_EQ(res.reason, 0);
+		CHECK_EQ(res.flags, 0);
+		d.ops |= IO_UNIFIED_OP_BPF;
+		d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "verdict"));
+		configure((struct ops_config){ .verdict = XDP_PASS });
+	}
+	CHECK(t_receive(sock, got, sizeof(got), 50) < 0, "it was sent");
+	tear_down();
+	t_fs_end(&fs, "ext4");
+}
+
 static const struct t_way veth_xsk = { "veth", IO_UNIFIED_ATTACH_XSK };
 static const struct t_way veth_rxh = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 static const struct t_way nic = { "virtio", 0 };
@@ -401,6 +439,7 @@ static const struct t_case cases[] = {
 	EACH("written and sent", record_and_send),
 	{ "read and sent, veth", play, 120, &veth_rxh },
 	{ "read and sent, NIC", play, 120, &nic },
+	{ "nothing read, nothing sent", play_nothing, 120, &veth_rxh },
 };
 
 int main(int argc, char **argv)

@@ -185,7 +185,7 @@ struct io_unified_ctrl {
  * -ENETDOWN or -ENODEV when the interface goes, with -ENOBUFS when it dropped the
  * packet, and with -ETIMEDOUT when it kept the packet, or took none at all, for five
  * seconds. A packet that the interface had may still be sent then, with what the bytes
- * are at that time.
+ * are at that time. Where a file has ended nothing is read, and nothing sent: res is 0.
  *
  * With F_TIMED a packet is handed to the interface not before @arg, which is
  * CLOCK_MONOTONIC in ns; a time that has passed is no time. How much later depends
@@ -531,7 +531,8 @@ struct io_unified_ring_cmd {
  * @ifindex: in: where it was received, or 0
  * @queue: in: receive queue
  * @storage: in: desc.storage; out: storage attachment to write to. In a
- *	stream, every attachment has its own append position
+ *	stream, every attachment has its own append position, from desc.dev_offset
+ *	on, which has to be a multiple of its block size
  * @net: in: with F_TX desc.net_tx, else desc.net; out: with F_TX the network or
  *	socket attachment to send to
  * @state: the program's own: desc.arg and 0 at first, kept from one read of a
