@@ -17,7 +17,7 @@ dev=${drives[0]}
 . "$here/lib/recorder.sh"
 mnt=$dir/mnt
 mkdir "$mnt"
-trap 'umount -q "$mnt"; recorder_clean_up' EXIT
+trap 'umount -q "$mnt" "$dir/old"; recorder_clean_up' EXIT
 
 # What two CPUs receive at once would be in any order.
 echo 1 >/sys/class/net/iou-b/queues/rx-0/rps_cpus
@@ -102,6 +102,38 @@ plays --from "$mnt/file" --top --bpf "$here/bpf/ops.bpf.o:edit" --in-flight 16
 ok "--bpf: packets that lie close are moved, and counted" played \
 	'.sent == 1000 and .moved_packets > 900'
 ok "--bpf: what the program made of it" recorded "$dir/edited.pcap"
+
+# Few packets, which end between blocks
+tcpdump -r "$sent" -c 100 -w "$mnt/few" 2>/dev/null
+plays --from "$mnt/few" --top
+ok "less than a window, and no whole blocks" eval \
+	'[ $(($(stat -c %s "$mnt/few") % 512)) != 0 ] && played ".sent == 100 and .source_path == \"file\""'
+ok "each of them" recorded "$mnt/few"
+
+# A file system that has direct I/O and does not tell what it asks for: FAT
+python3 - "$dir/fat" <<'END'
+import struct, sys
+sectors, fat, root = 16384, 64, 32
+boot = b"\xeb\x3c\x90MSDOS5.0" + struct.pack("<HBHBHHBHHHIIBBBI11s8s", 512, 1, 1, 2,
+    root * 16, sectors, 0xf8, fat, 32, 2, 0, 0, 0x80, 0, 0x29, 1, b"NO NAME", b"FAT16")
+image = bytearray(sectors * 512)
+image[:len(boot)] = boot
+image[510:512] = b"\x55\xaa"
+for at in 512, 512 + fat * 512:
+    image[at:at + 4] = b"\xf8\xff\xff\xff"
+open(sys.argv[1], "wb").write(image)
+END
+mkdir "$dir/old"
+modprobe -q loop || : # or it is built in
+if mount -t vfat -o loop "$dir/fat" "$dir/old" 2>"$dir/err"; then
+	cp "$sent" "$dir/old/file"
+	plays --from "$dir/old/file" --top
+	ok "FAT: read by copy, to the last byte" played '.sent == 1000 and .source_path == "read"'
+	ok "FAT: the same bytes in the same order" recorded "$sent"
+	umount "$dir/old"
+else
+	skip "FAT: read by copy" "this kernel mounts none: $(<"$dir/err")"
+fi
 
 play --from "$mnt/file" --loop 3 --top
 ok "--loop: three times" played '.sent == 3000 and .passes == 3 and .ended == "end"'

@@ -108,6 +108,17 @@ static bool is_direct(const struct window *w)
 	return flags >= 0 && flags & O_DIRECT;
 }
 
+/* read() is to give all of a file, which ends where direct I/O cannot. */
+static int not_direct(const struct window *w)
+{
+	int flags = fcntl(w->fd, F_GETFL);
+
+	if (flags >= 0 && !fcntl(w->fd, F_SETFL, flags & ~O_DIRECT))
+		return 0;
+	return complain(IOU_EXIT_FAIL, "cannot read %s without direct I/O: %s",
+			w->path, strerror(errno));
+}
+
 /* Only a file may start or end between blocks. */
 int source_attach(struct source *s)
 {
@@ -129,7 +140,7 @@ int source_attach(struct source *s)
 				 from, w->is_block ? w->size : 0, &s->attach);
 	if (err && !w->is_block &&
 	    s->region->reason == IO_UNIFIED_REASON_DIRECT)
-		return 0;
+		return not_direct(w);
 	if (err)
 		return session_failed(s->region, err, w->path);
 	s->direct = true;

@@ -239,7 +239,7 @@ void window_close(struct window *w)
 	w->fd = -1;
 }
 
-static ssize_t read_at(int fd, void *buf, size_t len, uint64_t at)
+static ssize_t read_whole(int fd, void *buf, size_t len, uint64_t at)
 {
 	size_t done = 0;
 
@@ -257,6 +257,34 @@ static ssize_t read_at(int fd, void *buf, size_t len, uint64_t at)
 			break;
 	}
 	return (ssize_t)done;
+}
+
+/* A file may begin, or end, where direct I/O cannot: the blocks around it. */
+static ssize_t read_around(int fd, void *buf, size_t len, uint64_t at)
+{
+	const size_t lead = at % FILE_ALIGN;
+	const size_t whole =
+		(lead + len + FILE_ALIGN - 1) / FILE_ALIGN * FILE_ALIGN;
+	unsigned char *blocks = aligned_alloc(FILE_ALIGN, whole);
+	ssize_t n;
+
+	if (!blocks)
+		return -ENOMEM;
+	n = read_whole(fd, blocks, whole, at - lead);
+	if (n >= 0) {
+		n = (size_t)n > lead ? n - (ssize_t)lead : 0;
+		if ((size_t)n > len)
+			n = (ssize_t)len;
+		memcpy(buf, blocks + lead, (size_t)n);
+	}
+	free(blocks);
+	return n;
+}
+
+static ssize_t read_at(int fd, void *buf, size_t len, uint64_t at)
+{
+	return (at | len) % FILE_ALIGN ? read_around(fd, buf, len, at) :
+					 read_whole(fd, buf, len, at);
 }
 
 ssize_t window_read(const struct window *w, void *buf, size_t len,

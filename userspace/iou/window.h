@@ -41,8 +41,8 @@ bool window_is_file(const char *path);
 void window_close(struct window *w);
 
 /*
- * Reads at an offset inside the window, a multiple of the block size, into
- * memory aligned to 4096. Returns bytes, fewer only at the end, or -errno.
+ * Reads at any offset inside the window, into memory aligned to 4096. Returns bytes,
+ * fewer only at the end, or -errno.
  */
 ssize_t window_read(const struct window *w, void *buf, size_t len,
 		    uint64_t offset);
