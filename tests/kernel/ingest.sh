@@ -122,6 +122,35 @@ ok "many: which one is to be said" eval '! "$iou" cat "$dev,16M,32M" 2>"$dir/err
 	grep -q "holds 8 streams" "$dir/err"'
 ok "many: the list" eval '[ "$("$iou" cat --list "$dev,16M,32M" | jq "[.[].bytes] | add")" = "$(<"$dir/sent")" ]'
 
+# no descriptor left for one more: those that run go on, and it waits
+received() { jq -se "any(.[]; .received == $1)" "$dir/json" >/dev/null 2>&1; }
+start --to "$dev,16M,32M" --connections 3 --count 3
+"$sender" send "$port" --bytes 300000 --hang >"$dir/sent" &
+silent=$!
+ok "descriptors: the first one is received" until_true 20 received 300016
+n=0
+while [ -e "/proc/$pid/fd/$n" ]; do n=$((n + 1)); done
+prlimit --pid $pid --nofile=$n:
+# io_uring waits for it already, with the limit that was
+ok "descriptors: a second one" sends --bytes 100000 --seed 2
+ok "descriptors: why a third one waits" until_true 10 grep -q "Too many open files" "$dir/err"
+"$sender" send "$port" --bytes 1000 --seed 3 2>"$dir/sender.err" >"$dir/third" &
+third=$!
+pause 3
+ok "descriptors: it does" test ! -s "$dir/third"
+ok "descriptors: in one line" test "$(grep -c "cannot accept" "$dir/err")" = 1
+kill $silent
+wait $silent 2>/dev/null
+ok "descriptors: it is taken when the first one ends" wait $third
+comment "$dir/sender.err"
+end
+ok "descriptors: exit code" test "$code" = 0
+ok "descriptors: totals" json '.ended == "count" and .ends.eof == 3 and .bytes == 401048 and
+	.received == .bytes and .refused == 0 and .syscalls < 200'
+for i in 1 2 3; do
+	ok "descriptors: what was sent, $i" stream "$dev,16M,32M" --stream $i
+done
+
 # the range is full
 start --to "$dev,16M,1M"
 ok "full: the sender learns of it" sends --bytes 4000000 --closed
@@ -238,6 +267,25 @@ end
 ok "UDP: each datagram is a line" eval '"$sender" lines "$dir/lines" >"$dir/said" 2>&1 &&
 	[ "$(<"$dir/said")" = 400 ]'
 
+# The first ones are of nobody whom an answer could reach.
+start --to "$dev,16M,32M" --count 3
+python3 - "$port" <<'END'
+import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+for address, port in ("192.0.2.1", 7), ("255.255.255.255", 7), ("127.0.0.1", 0):
+    udp = struct.pack("!HHHH", port, int(sys.argv[1]), 8 + 4, 0) + b"none"
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64,
+                     socket.IPPROTO_UDP, 0, socket.inet_aton(address),
+                     socket.inet_aton("127.0.0.1"))
+    s.sendto(ip + udp, ("127.0.0.1", 0))
+END
+ok "UDP: from nowhere: it says so" until_true 10 grep -q "192.0.2.1.*cannot be connected to" "$dir/err"
+ok "UDP: from nowhere: and waits for others" sends --bytes 3
+end
+ok "UDP: from nowhere: in one line" test "$(grep -c "cannot be connected" "$dir/err")" = 1
+ok "UDP: from nowhere: totals" json '.ended == "count" and .exit_code == 0 and
+	.datagrams == 3 and .refused == 3 and .foreign == 0'
+
 "$sender" partition "$dev" 1 $((64 << 20)) $((128 << 20))
 
 # a partition
@@ -273,6 +321,23 @@ for fs in ext4 xfs; do
 	end
 	ok "$fs: totals" json '.ends.eof == 6 and .bytes == '"$(<"$dir/sent")"
 
+	# one that there can be no file for: others go on
+	mkdir "$mnt/g.2"
+	start --to "$mnt/g" --connections 2 --count 2
+	"$sender" send "$port" --bytes 300000 --hang >"$dir/sent" &
+	silent=$!
+	until_true 20 test -e "$mnt/g.1"
+	ok "$fs: no file: the sender learns of it" sends --bytes 20000000 --closed
+	ok "$fs: no file: why" grep -q "cannot open .*/g.2: Is a directory" "$dir/err"
+	rmdir "$mnt/g.2"
+	ok "$fs: no file: the next one has one" sends --bytes 5000 --seed 9
+	kill $silent
+	wait $silent 2>/dev/null
+	end
+	ok "$fs: no file: exit code" test "$code" = 0
+	ok "$fs: no file: totals" json '.ended == "count" and .ends.eof == 2 and .refused == 1 and
+		.bytes == 305032'
+
 	# killed in the middle
 	start --to "$mnt/d" --ack --flush 200ms
 	"$sender" send "$port" --bytes 300001 --hang --acks >"$dir/sent" 2>"$dir/sender.err" &
@@ -293,7 +358,7 @@ for fs in ext4 xfs; do
 	ok "$fs: limit: totals" json '.ended == "error" and .bytes == 4194304 and .received > .bytes'
 
 	ok "$fs: unmount and mount" eval 'umount "$mnt" && mount "$dev" "$mnt"'
-	ok "$fs: what was sent, and no byte more" checked "$mnt/a" "$mnt/b" "$mnt"/c.[1-6]
+	ok "$fs: what was sent, and no byte more" checked "$mnt/a" "$mnt/b" "$mnt"/[cg].?
 	ok "$fs: killed: what was durable is there" checked --min 300017 "$mnt/d"
 	ok "$fs: limit: what was said to be safe is there" checked --min 4194304 "$mnt/e"
 	ok "$fs: data is not overwritten" eval '"$iou" ingest --listen tcp:127.0.0.1:1 --to "$mnt/a" \

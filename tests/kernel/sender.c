@@ -322,6 +322,10 @@ static int check_file(const char *name)
 		if (o.min && pos == o.min)
 			break;
 	}
+	if (pos < HEAD) {
+		fprintf(stderr, "sender: %s: there is no stream\n", name);
+		return 1;
+	}
 	printf("%llu %llu of %llu\n", (unsigned long long)s.seed,
 	       (unsigned long long)pos, (unsigned long long)s.len);
 	/* a prefix of so many bytes, or the stream as a whole */

@@ -15,6 +15,8 @@
 
 #include "ingest.h"
 
+#define ACCEPT_AGAIN_NS NSEC
+
 struct io_uring_sqe *ingest_sqe(struct ingest *r)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
@@ -167,7 +169,8 @@ void ingest_accept(struct ingest *r)
 {
 	struct io_uring_sqe *sqe;
 
-	if (r->o->udp || r->accepting || r->stopping || !free_conn(r))
+	if (r->o->udp || r->accepting || r->stopping || r->accept_ns ||
+	    !free_conn(r))
 		return;
 	if (r->o->count && r->streams >= r->o->count) {
 		r->stopping = true;
@@ -184,6 +187,11 @@ void ingest_accept(struct ingest *r)
 	io_uring_prep_accept(sqe, r->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	io_uring_sqe_set_data64(sqe, make_tag(TAG_ACCEPT, 0, 0));
 	r->accepting = true;
+}
+
+void ingest_accept_later(struct ingest *r)
+{
+	r->accept_ns = now_ns(CLOCK_MONOTONIC) + ACCEPT_AGAIN_NS;
 }
 
 void ingest_stop(struct ingest *r, enum stream_state why)
@@ -220,39 +228,59 @@ static int begin(struct ingest *r, struct conn *c)
 	return 0;
 }
 
+static int on_datagram(struct ingest *r, struct conn *c)
+{
+	int err;
+
+	if (r->stopping)
+		return 0;
+	err = net_connect(r, c);
+	if (err != -EAGAIN)
+		return err ? err : begin(r, c);
+	/* it had a wrong checksum, or its sender cannot be connected to */
+	poll_fd(r, r->listen_fd, TAG_ACCEPT);
+	r->accepting = true;
+	return 0;
+}
+
+/* That one cannot be taken is no reason to end those that run. */
+static void accept_failed(struct ingest *r, int err)
+{
+	if (err == -ECONNABORTED || err == -EINTR || err == -ECANCELED ||
+	    err == -EPROTO)
+		return;
+	if (r->accept_err != err)
+		complain(
+			IOU_EXIT_OK,
+			"cannot accept a connection on %s: %s: it is tried again when a stream ends, and each second%s",
+			r->o->listen, strerror(-err),
+			err == -EMFILE ? ": raise 'ulimit -n'" : "");
+	r->accept_err = err;
+	ingest_accept_later(r);
+}
+
 static int on_accept(struct ingest *r, int res)
 {
 	struct conn *c = free_conn(r);
-	int err = 0;
+	int err;
 
 	r->accepting = false;
-	if (r->o->udp) {
-		if (r->stopping)
-			return 0;
-		err = net_connect(r, c);
-		if (err == -EAGAIN) {
-			/* it had a wrong checksum */
-			poll_fd(r, r->listen_fd, TAG_ACCEPT);
-			r->accepting = true;
-			return 0;
-		}
-		return err ? err : begin(r, c);
-	}
+	if (r->o->udp)
+		return on_datagram(r, c);
 	if (res >= 0 && r->stopping) {
 		close(res);
 		return 0;
 	}
-	if (res >= 0)
+	if (res >= 0) {
+		r->accept_err = 0;
 		err = conn_start(r, c, res);
-	else if (res != -ECONNABORTED && res != -EINTR && res != -ECANCELED &&
-		 res != -EPROTO)
-		err = complain(IOU_EXIT_FAIL,
-			       "cannot accept a connection on %s: %s",
-			       r->o->listen, strerror(-res));
-	if (err)
-		return err;
-	if (res >= 0)
+		/* the first one's sink is as good as an option */
+		if (err && !r->streams)
+			return err;
 		begin(r, c);
+	} else {
+		accept_failed(r, res);
+	}
 	ingest_accept(r);
 	return 0;
 }
@@ -342,6 +370,12 @@ static uint64_t timers(struct ingest *r, uint64_t now)
 		}
 		if (r->flush_ns < next)
 			next = r->flush_ns;
+	}
+	if (r->accept_ns && now >= r->accept_ns) {
+		r->accept_ns = 0;
+		ingest_accept(r);
+	} else if (r->accept_ns && r->accept_ns < next) {
+		next = r->accept_ns;
 	}
 	if (o->duration_ns && !r->timed_out) {
 		r->timed_out = now >= end;

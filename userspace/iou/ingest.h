@@ -150,6 +150,8 @@ struct ingest {
 	int signal_fd;
 	int listen_fd;
 	bool accepting;
+	uint64_t accept_ns; /* after something failed: not before; 0: at once */
+	int accept_err; /* what accept() failed with, and was told */
 	struct table table;
 	bool table_writing;
 	struct sink *sink; /* one for the device, or one for each connection */
@@ -171,6 +173,7 @@ struct ingest {
 	uint64_t datagrams;
 	uint64_t cut;
 	uint64_t foreign;
+	uint64_t refused; /* connections; datagrams of who cannot be connected to */
 	uint64_t left;
 	uint64_t packed;
 	uint64_t dropped;
@@ -196,11 +199,16 @@ struct io_uring_sqe *ingest_sqe(struct ingest *r);
 /* No further connections, and those that are end by @why. */
 void ingest_stop(struct ingest *r, enum stream_state why);
 void ingest_accept(struct ingest *r);
+/* Not again until a stream ends or a while has passed: what failed may still be so. */
+void ingest_accept_later(struct ingest *r);
 
 /* ingest_net.c */
 int net_parse(struct ingest_options *o, const char *arg);
 int net_listen(struct ingest *r);
-/* Waits for the first datagram and connects to who sent it. */
+/*
+ * Connects to who sent the first datagram. -EAGAIN: there is none, or one of a sender
+ * that cannot be connected to.
+ */
 int net_connect(struct ingest *r, struct conn *c);
 void net_peer(struct conn *c);
 /*
@@ -233,6 +241,7 @@ void sink_put(struct ingest *r, struct conn *c);
 void sink_close(struct ingest *r);
 
 /* ingest_conn.c */
+/* An exit code: there is no sink. A peer that is gone or is refused leaves @c free. */
 int conn_start(struct ingest *r, struct conn *c, int fd);
 void conn_cqe(struct conn *c, enum tag tag, unsigned int slot,
 	      const struct iou_result *res);

@@ -146,9 +146,17 @@ static void forget(struct conn *c)
 	r->active--;
 }
 
+static void refuse(struct conn *c)
+{
+	c->r->refused++;
+	forget(c);
+	ingest_accept_later(c->r);
+}
+
 int conn_start(struct ingest *r, struct conn *c, int fd)
 {
 	const unsigned int index = c->index;
+	char what[128];
 	int err;
 
 	memset(c, 0, sizeof(*c));
@@ -159,15 +167,17 @@ int conn_start(struct ingest *r, struct conn *c, int fd)
 	r->active++;
 	net_peer(c);
 	err = iou_attach_socket(&r->region, fd, 0, &c->at);
-	if (err == -ENOTCONN) {
+	if (err == -ENOTCONN && !r->o->udp) {
 		/* gone again before anybody looked: no stream */
 		r->ended[STREAM_RESET]++;
 		forget(c);
 		return 0;
 	}
 	if (err) {
-		forget(c);
-		return session_failed(&r->region, err, c->peer_name);
+		snprintf(what, sizeof(what), "%s is turned away", c->peer_name);
+		session_failed(&r->region, err, what);
+		refuse(c);
+		return 0;
 	}
 	c->attached = true;
 	track_init(&c->track, (unsigned int)r->o->depth);
@@ -176,7 +186,7 @@ int conn_start(struct ingest *r, struct conn *c, int fd)
 	c->udp.drops_before = r->o->udp ? net_drops(c) : 0;
 	c->sink = sink_get(r, c);
 	if (!c->sink) {
-		forget(c);
+		refuse(c);
 		return IOU_EXIT_FAIL;
 	}
 	r->streams++;
@@ -362,6 +372,7 @@ void conn_close(struct conn *c)
 	sink_put(r, c);
 	ingest_report_stream(c);
 	forget(c);
+	r->accept_ns = 0;
 	ingest_accept(r);
 }
 

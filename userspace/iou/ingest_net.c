@@ -209,6 +209,32 @@ static void take_earlier(struct conn *c)
 	udp_pack(c);
 }
 
+static bool has_port(const struct sockaddr_storage *a)
+{
+	return a->ss_family == AF_INET6 ?
+		       ((const struct sockaddr_in6 *)a)->sin6_port :
+		       ((const struct sockaddr_in *)a)->sin_port;
+}
+
+/*
+ * Who sent it may be made up: no way goes there, or it has no port. Anybody can send
+ * that, so it is no reason to end; and one line is told, not one for each.
+ */
+static int leave_out(struct ingest *r, const struct sockaddr_storage *from,
+		     socklen_t len, const char *why)
+{
+	char name[80], byte;
+
+	name_of(from, len, name, sizeof(name));
+	if (!r->refused++)
+		complain(
+			IOU_EXIT_OK,
+			"%s: a datagram is from %s, which cannot be connected to: %s: it is left out, and so are others like it",
+			r->o->listen, name, why);
+	recv(r->listen_fd, &byte, 1, MSG_DONTWAIT);
+	return -EAGAIN;
+}
+
 int net_connect(struct ingest *r, struct conn *c)
 {
 	struct sockaddr_storage from;
@@ -223,12 +249,16 @@ int net_connect(struct ingest *r, struct conn *c)
 			       complain(IOU_EXIT_FAIL,
 					"cannot receive on %s: %s",
 					r->o->listen, strerror(errno));
+	if (!has_port(&from))
+		return leave_out(r, &from, len, "it has no port");
 	if (connect(r->listen_fd, (struct sockaddr *)&from, len))
-		return complain(IOU_EXIT_FAIL, "cannot connect %s: %s",
-				r->o->listen, strerror(errno));
+		return leave_out(r, &from, len, strerror(errno));
 	fd = r->listen_fd;
 	r->listen_fd = -1;
 	err = conn_start(r, c, fd);
+	/* there is no other socket to wait on */
+	if (!err && c->state == CONN_FREE)
+		err = IOU_EXIT_FAIL;
 	if (!err)
 		take_earlier(c);
 	return err;

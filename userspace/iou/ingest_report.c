@@ -233,11 +233,15 @@ static void print_totals(struct ingest *r)
 			(unsigned long long)r->unread);
 	if (r->o->udp)
 		fprintf(stderr,
-			"        %llu datagrams, dropped %llu, cut %llu, after the end %llu, from others %llu\n",
+			"        %llu datagrams, dropped %llu, cut %llu, after the end %llu, from others %llu, no way back %llu\n",
 			(unsigned long long)r->datagrams,
 			(unsigned long long)r->dropped,
 			(unsigned long long)r->cut, (unsigned long long)r->left,
-			(unsigned long long)r->foreign);
+			(unsigned long long)r->foreign,
+			(unsigned long long)r->refused);
+	else if (r->refused)
+		fprintf(stderr, "        %llu connections turned away\n",
+			(unsigned long long)r->refused);
 }
 
 void ingest_report_totals(struct ingest *r, int code)
@@ -268,6 +272,7 @@ void ingest_report_totals(struct ingest *r, int code)
 	json_u64(&j, "cut", r->cut);
 	json_u64(&j, "after_end", r->left);
 	json_u64(&j, "foreign", r->foreign);
+	json_u64(&j, "refused", r->refused);
 	json_u64(&j, "packed_bytes", r->packed);
 	json_u64(&j, "copied_bytes", r->copied);
 	json_u64(&j, "flushes", r->flushes);
