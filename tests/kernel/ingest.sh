@@ -205,6 +205,9 @@ start --to "$dev,16M,32M" --ack --flush 200ms
 silent=$!
 ok "silent: all is said to be durable" until_true 20 test -s "$dir/sent"
 comment "$dir/sender.err"
+ss -tnoH state established "sport = :$port" >"$dir/said"
+ok "silent: whether it is there will be asked" grep -q "timer:(keepalive" "$dir/said"
+comment "$dir/said"
 kill -KILL $pid
 wait $pid 2>/dev/null
 kill $silent

@@ -112,6 +112,17 @@ static int any_v4(struct ingest_options *o)
 		      (o->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
 }
 
+/* A client that is gone without a word is not to keep its place for ever. */
+static void keep_alive(int fd)
+{
+	const int one = 1, idle = 60, each = 10, times = 6;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &each, sizeof(each));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
+}
+
 int net_listen(struct ingest *r)
 {
 	struct ingest_options *o = r->o;
@@ -134,6 +145,7 @@ int net_listen(struct ingest *r)
 		 * in what TCP counts and not in what it gives.
 		 */
 		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
+		keep_alive(fd);
 	}
 	if (o->any_addr && o->addr.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
