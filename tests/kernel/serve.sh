@@ -169,6 +169,21 @@ ok "it may not cut the front off" eval \
 ok "and ends again" stop
 ok "some were not attached" json '.pieces.unattached > 0'
 
+# no descriptor left for one more
+start --device "$raw,1M,8M,raw"
+n=0
+while [ -e "/proc/$pid/fd/$n" ]; do n=$((n + 1)); done
+prlimit --pid "$pid" --nofile=$n:
+# io_uring waits for one already, with the limit that was
+exec 6<>"/dev/tcp/127.0.0.1/$port"
+ok "no descriptor left: it says so" until_true 10 grep -q "cannot accept .*: Too many open files" "$dir/err"
+pause 2.5
+ok "no descriptor left: in one line" test "$(grep -c "cannot accept" "$dir/err")" = 1
+prlimit --pid "$pid" --nofile=$((n + 10)):
+ok "no descriptor left: until there is one" client /raw 0 $size get
+exec 6>&-
+ok "and it ends" stop
+
 # the end in the middle of everything
 start --device "$raw,1M,8M,raw" --idle 5
 client /raw 0 $size abandon 1000 >"$dir/said" &

@@ -199,15 +199,30 @@ static void stop(struct serve *s)
 	watch_signals(s);
 }
 
+static void accept_failed(struct serve *s, int err)
+{
+	/* a client that is gone */
+	if (err == -ECONNABORTED || err == -EINTR || err == -EAGAIN) {
+		serve_accept(s);
+		return;
+	}
+	/* the next second will do */
+	if (s->accept_err != err)
+		complain(
+			IOU_EXIT_OK,
+			"cannot accept a connection on %s: %s: it is tried again each second",
+			s->address, strerror(-err));
+	s->accept_err = err;
+}
+
 static void accepted(struct serve *s, int fd)
 {
 	s->accepting = false;
 	if (fd < 0) {
-		/* no files left, or a client that is gone: the next second will do */
-		if (fd == -ECONNABORTED || fd == -EINTR || fd == -EAGAIN)
-			serve_accept(s);
+		accept_failed(s, fd);
 		return;
 	}
+	s->accept_err = 0;
 	if (s->stopping) {
 		close(fd);
 		return;

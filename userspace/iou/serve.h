@@ -222,6 +222,7 @@ struct serve {
 	struct serve_conn *free;
 	unsigned int open; /* connections */
 	bool accepting;
+	int accept_err; /* what accept() failed with, and was told */
 	bool stopping;
 	bool hasty; /* told to stop twice */
 	bool complained;
