@@ -38,6 +38,15 @@ for command in info record replay serve ingest cat; do
 	ok "$command --help" prints "usage: iou $command" $command --help
 	ok "$command --nonsense" says 2 "no option '--nonsense'" $command --nonsense
 done
+# full COMMAND...: it ends with 1 where standard output takes nothing
+full() {
+	"$@" >/dev/full 2>"$dir/err"
+	[ $? = 1 ] && grep -q "^iou: cannot write to standard output" "$dir/err" && return
+	sed 's/^/# /' "$dir/err"
+	return 1
+}
+ok "standard output is full in the end" full "$iou" help
+ok "it was full on the way" full stdbuf -oL "$iou" help
 ok "unknown command" says 2 "no command 'nonsense'" nonsense
 ok "help on an unknown command" says 2 "no command 'nonsense'" help nonsense
 ok "info with an argument" says 2 "takes no argument 'x'" info x

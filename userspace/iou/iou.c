@@ -84,11 +84,10 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	char *ask_help[] = { NULL, (char *)"--help", NULL };
 	const struct command *c;
-	int code;
 
 	if (argc < 2) {
 		help(stderr);
@@ -116,11 +115,18 @@ int main(int argc, char **argv)
 		return complain(IOU_EXIT_USAGE,
 				"there is no command '%s': see 'iou help'",
 				argv[1]);
-	code = c->run(argc - 1, argv + 1);
-	/* a full disk behind stdout must not pass for success */
-	if (fflush(stdout) && !code)
-		code = complain(IOU_EXIT_FAIL,
-				"cannot write to standard output: %s",
-				strerror(errno));
+	return c->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	int code = run(argc, argv);
+
+	/* a full disk behind stdout must not pass for success, now or before */
+	errno = 0;
+	if ((fflush(stdout) || ferror(stdout)) && !code)
+		code = complain(
+			IOU_EXIT_FAIL, "cannot write to standard output: %s",
+			errno ? strerror(errno) : "a part of it is missing");
 	return code;
 }
