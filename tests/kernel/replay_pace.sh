@@ -137,6 +137,12 @@ fi
 
 play --from "$mnt/file" --loop 3 --top
 ok "--loop: three times" played '.sent == 3000 and .passes == 3 and .ended == "end"'
+head -c 24 "$sent" | tee "$mnt/none" >"$dir/none"
+for none in "$mnt/none" "$dir/none"; do
+	timeout 20 "$iou" replay --net iou-a --json --quiet --from "$none" --loop 0 --count 5 \
+		>"$dir/played" 2>"$dir/said"
+	ok "--loop 0 of no packets ends" played '.packets == 0 and .ended == "end" and .exit_code == 0'
+done
 play --from "$mnt/file" --loop 0 --pps 10000 --count 2500 --in-flight 1
 ok "--count ends a loop without end" played '.sent == 2500 and .ended == "count"'
 timeout -s INT 2 "$iou" replay --net iou-a --json --quiet --from "$mnt/file" \

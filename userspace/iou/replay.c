@@ -320,6 +320,19 @@ static void fill_plain(struct player *p)
 	p->cut += cut;
 }
 
+/* A whole pass has gone by without a packet: so will all others. */
+static bool nothing_to_repeat(struct player *p)
+{
+	if (p->packets != p->full_packets) {
+		p->full_packets = p->packets;
+		p->full_pass = p->source.pass;
+	}
+	if (p->source.pass < p->full_pass + 2)
+		return false;
+	p->source.read_all = true;
+	return true;
+}
+
 /* As many descriptors as there is room and time for. */
 static enum filled fill(struct player *p, uint64_t now)
 {
@@ -337,7 +350,10 @@ static enum filled fill(struct player *p, uint64_t now)
 		case SOURCE_PACKET:
 			break;
 		case SOURCE_WAIT:
-			return FILLED_WAIT;
+			if (!nothing_to_repeat(p))
+				return FILLED_WAIT;
+			p->end = REPLAY_DONE;
+			return FILLED_ALL;
 		case SOURCE_END:
 			p->end = REPLAY_DONE;
 			return FILLED_ALL;

@@ -217,6 +217,8 @@ struct player {
 	uint64_t first_time; /* of the pass, by the capture's clock */
 	uint64_t pass; /* that it is of */
 	uint64_t pass_ns; /* since the base */
+	uint64_t full_pass; /* the last that can have had a packet */
+	uint64_t full_packets; /* as many as there were by then */
 	uint64_t last_ns; /* of the packet before, since the base */
 	bool held; /* a packet was taken from the source, and not handed in */
 	struct capture_packet packet;
