@@ -232,6 +232,19 @@ static void check_damage(void)
 	ok(iou_recording_parse(&got, frame, 10) == -ENODATA, "too short");
 	ok(iou_recording_parse(&got, frame, 1000) == -ENODATA,
 	   "cut within the header");
+	rec.section_len = -(uint64_t)rec.shb_len;
+	iou_recording_header(&rec, &text, frame);
+	ok(iou_recording_parse(&got, frame, 2048) == -EPROTO,
+	   "a length that leads round to the start");
+	rec.section_len = IOU_RECORDING_OPEN;
+	for (i = 1024; i <= 3072; i += 2048) {
+		rec.frame_size = (uint32_t)i;
+		iou_recording_header(&rec, &text, frame);
+		ok(iou_recording_parse(&got, frame, sizeof(frame)) == -EPROTO,
+		   "frames of %zu bytes", i);
+	}
+	rec.frame_size = 2048;
+	iou_recording_header(&rec, &text, frame);
 	put32(8, 0x4d3c2b1a);
 	ok(iou_recording_parse(&got, frame, 2048) == -EPROTO,
 	   "other byte order");

@@ -128,7 +128,7 @@ static int cat(struct window *win, const struct cat_options *o)
 	case -EPROTO:
 		err = complain(
 			IOU_EXIT_DAMAGED,
-			"%s: there is a recording at byte %llu, but of another byte order or a later release: read it there",
+			"%s: there is a recording at byte %llu, but of another byte order or a later release: read it there; or its header is damaged",
 			win->path, (unsigned long long)win->offset);
 		break;
 	default:

@@ -20,6 +20,9 @@
 #define BYTE_ORDER_MAGIC 0x1a2b3c4du
 #define BYTE_ORDER_SWAPPED 0x4d3c2b1au
 #define LINKTYPE_ETHERNET 1u
+/* what a region's frames can be */
+#define MIN_FRAME 2048u
+#define MAX_FRAME 65536u
 
 /* options: numbers are per block type */
 #define OPT_END 0
@@ -271,6 +274,11 @@ static size_t block_at(const unsigned char *buf, size_t len, size_t at,
 	return tail == head[1] ? head[1] : 0;
 }
 
+static bool can_be_frame(uint64_t size)
+{
+	return size >= MIN_FRAME && size <= MAX_FRAME && !(size & (size - 1));
+}
+
 int iou_recording_parse(struct iou_recording *rec, const void *buf, size_t len)
 {
 	struct iou_recording_block mark;
@@ -303,8 +311,10 @@ int iou_recording_parse(struct iou_recording *rec, const void *buf, size_t len)
 		return -ENODATA;
 	if (mark.format != IOU_RECORDING_FORMAT ||
 	    mark.frame_size != shb_len + idb_len + mark_len ||
+	    !can_be_frame(mark.frame_size) ||
 	    (shb.section_len != IOU_RECORDING_OPEN &&
-	     (shb.section_len + shb_len) % mark.frame_size))
+	     (shb.section_len > UINT64_MAX - shb_len ||
+	      (shb.section_len + shb_len) % mark.frame_size)))
 		return -EPROTO;
 	memcpy(rec->id, mark.recording_id, sizeof(rec->id));
 	rec->frame_size = (uint32_t)mark.frame_size;
