@@ -59,6 +59,12 @@ done
 
 missing=
 while read -r name; do
+	grep -q "^\.It $name\$" $man/iou-info.1 || missing+=" $name"
+done < <(sed -n 's/^\tIO_UNIFIED_FEAT_\([A-Z_]*\)[ \t]*=.*/\L\1/p' ../../uapi/linux/io_unified.h)
+ok "iou-info.1 tells of every feature$missing" test -z "$missing"
+
+missing=
+while read -r name; do
 	[ -e "$man/$name.3" ] || missing+=" $name"
 done < <(sed -n 's/^\t\t\(iou_[a-z_]*\);/\1/p' ../../userspace/lib/libiounified.map)
 ok "every function of the library has a page$missing" test -z "$missing"

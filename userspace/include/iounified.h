@@ -234,12 +234,12 @@ static inline void *iou_frame(const struct iou_region *r, unsigned int n)
 /* -------------------------------------------------------------- attachments */
 
 /**
- * iou_attach_storage() - bind a block device
+ * iou_attach_storage() - bind a block device or a file
  * @r: region
- * @fd: the open block device; it may be closed afterwards
+ * @fd: the open block device, or a file opened O_DIRECT; it may be closed afterwards
  * @flags: IO_UNIFIED_ATTACH_PASSTHROUGH, _BIO, _RDONLY
  * @start: first byte of the window that ops may touch
- * @len: bytes of the window; 0 = to the device's end
+ * @len: bytes of the window; 0 = to the end of the device, or of the file as it is now
  * @out: what was obtained; ops name @out->index
  *
  * Return: 0 or -errno, with the reason in @r.
@@ -249,11 +249,11 @@ int iou_attach_storage(struct iou_region *r, int fd, unsigned int flags,
 		       struct io_unified_attach *out);
 
 /**
- * iou_attach_netdev() - bind a receive queue
+ * iou_attach_netdev() - bind a receive queue, or one to send to
  * @r: region
  * @ifindex: interface
- * @queue: receive queue
- * @flags: IO_UNIFIED_ATTACH_ZEROCOPY, _XSK, _RX_HANDLER
+ * @queue: receive queue; what is sent goes to the transmit queue of this number
+ * @flags: IO_UNIFIED_ATTACH_ZEROCOPY, _XSK, _RX_HANDLER, or _SEND_ONLY
  * @out: what was obtained; where packets are copied, @out->reason says why
  *
  * Return: 0 or -errno, with the reason in @r.

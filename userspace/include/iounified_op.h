@@ -442,7 +442,7 @@ iou_prep_stream_of(struct io_uring_sqe *sqe, const struct iou_region *r,
  * @storage: storage attachment
  * @dev_offset: where in the attachment's window @s->range_len bytes start
  * @frame: first frame of the stream's own
- * @nr_frames: how many, all the stream's until it completes
+ * @nr_frames: how many, all the stream's until it completes; less than 4 GiB of them
  *
  * Add a program with iou_desc_set_bpf(). The SQE completes when the stream
  * ends; until then the region's CQ tells of its progress.
@@ -571,7 +571,7 @@ static inline void iou_prep_cancel(struct io_uring_sqe *sqe,
 
 /**
  * iou_desc_set_bpf() - run a program between source and sink
- * @d: from iou_prep_rx(), iou_prep_rx_write() or iou_prep_stream()
+ * @d: of an op with a source or a sink that takes a program, or of a stream
  * @bpf: BPF attachment
  */
 static inline void iou_desc_set_bpf(struct io_unified_desc *d, unsigned int bpf)
