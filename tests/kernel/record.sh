@@ -184,6 +184,18 @@ ok "drive that is being recorded to" in_use
 ok "info tells of the recorder" grep -q "^user *iou" "$dir/info"
 comment "$dir/info"
 ok "info --json is JSON" eval '"$iou" info --json | jq -e .features.stream >/dev/null'
+# one that has a name to frighten terminals with, which is no UTF-8 either
+name=$'x\e[31m\xff'
+cp "$(command -v sleep)" "$dir/$name"
+"$dir/$name" 60 7<>/dev/io_unified &
+named=$!
+tells_of() { "$iou" info >"$dir/info" && grep -qF "user       $1[$named]" "$dir/info"; }
+ok "info: a name of any bytes" until_true 5 tells_of 'x?[31m?'
+comment "$dir/info"
+"$iou" info --json >"$dir/info.json"
+kill $named
+ok "info --json: it is UTF-8" eval 'grep -qF "\"x\\u001b[31m\\ufffd\"" "$dir/info.json" &&
+	iconv -f UTF-8 -t UTF-8 "$dir/info.json" >/dev/null'
 
 # the examples
 receives() { grep -qs 'posted=[1-9]' "/proc/$1/fdinfo/"*; }

@@ -123,11 +123,20 @@ static void visit_all(struct visitor *v)
 	closedir(dir);
 }
 
+/* A process has any name that it wants: none is to tell a terminal what to do. */
+static void print_name(const char *name)
+{
+	for (; *name; name++)
+		putchar(isprint((unsigned char)*name) ? *name : '?');
+}
+
 static void text_file(struct visitor *v, const char *pid, const char *fd,
 		      const char *comm)
 {
 	(void)v;
-	printf("user       %s[%s], file %s\n", comm, pid, fd);
+	printf("user       ");
+	print_name(comm);
+	printf("[%s], file %s\n", pid, fd);
 }
 
 static void text_line(struct visitor *v, const char *key, const char *value)
