@@ -150,9 +150,10 @@ void iou_op_process_later(struct iou_op *op);
 void iou_op_process_packet(struct iou_op *op);
 
 /*
- * Will it wait for the network, maybe for long? A hint, where others send to the
- * same queue at the same time. What is sent @later, or after a read, or to where a
- * program says, may find a packet that has a time which is not there yet.
+ * Will it wait for the network, maybe for long? Where others send to the same queue
+ * at the same time one that has a time may come in between, at once if there were such
+ * before. What is sent @later, or after a read, or to where a program says, may find a
+ * packet that has a time which is not there yet.
  */
 static inline bool iou_op_may_wait(const struct iou_op *op, bool later)
 {
@@ -160,7 +161,7 @@ static inline bool iou_op_may_wait(const struct iou_op *op, bool later)
 		(IO_UNIFIED_F_RX | IO_UNIFIED_F_SOCKET | IO_UNIFIED_F_TIMED)) ||
 	       (op->tq &&
 		(later || op->prog || op->d.flags & IO_UNIFIED_F_READ ||
-		 iou_txq_waits(&op->tq->tx)));
+		 READ_ONCE(op->tq->tx.has_times)));
 }
 
 static __always_inline bool iou_att_is(const struct iou_att *this,

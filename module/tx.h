@@ -109,6 +109,7 @@ struct iou_tx {
  * @held: it is @timer that does
  * @closed: nothing is sent any more
  * @used: something was sent
+ * @has_times: a packet had a time, and another one may any moment; without @lock
  * @streaming: it has a stream
  */
 struct iou_txq {
@@ -131,6 +132,7 @@ struct iou_txq {
 	bool held;
 	bool closed;
 	bool used;
+	bool has_times;
 	bool streaming;
 };
 

@@ -62,6 +62,8 @@ int iou_tx_queue(struct iou_tx *tx, u16 *reason)
 		tx->queued = true;
 		t->timed += !!tx->time;
 		t->used = true;
+		if (tx->time)
+			WRITE_ONCE(t->has_times, true);
 	}
 	spin_unlock_bh(&t->lock);
 	if (!closed)
