@@ -30,7 +30,7 @@ static noinline void iou_bio_failed(struct iou_io *io)
 
 	if (status == BLK_STS_AGAIN && (io->bio.bi_opf & REQ_NOWAIT)) {
 		INIT_WORK(&io->work, iou_bio_retry);
-		queue_work(iou_wq, &io->work);
+		queue_work(iou_io_wq, &io->work);
 		return;
 	}
 	io->error = blk_status_to_errno(status);

@@ -21,6 +21,7 @@
 #include "waiting.h"
 
 struct workqueue_struct *iou_wq;
+struct workqueue_struct *iou_io_wq;
 
 static u64 iou_features(void)
 {
@@ -307,9 +308,13 @@ static int __init iou_init(void)
 				 WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
 	if (!iou_wq)
 		return ret;
+	iou_io_wq = alloc_workqueue("io_unified_io",
+				    WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
+	if (!iou_io_wq)
+		goto err_wq;
 	ret = iou_file_init();
 	if (ret)
-		goto err_wq;
+		goto err_io_wq;
 	ret = iou_pool_init();
 	if (ret)
 		goto err_file;
@@ -328,6 +333,8 @@ err_pool:
 	iou_pool_exit();
 err_file:
 	iou_file_exit();
+err_io_wq:
+	destroy_workqueue(iou_io_wq);
 err_wq:
 	destroy_workqueue(iou_wq);
 	return ret;
@@ -338,6 +345,7 @@ static void __exit iou_exit(void)
 	misc_deregister(&iou_misc);
 	iou_net_exit();
 	iou_file_exit();
+	destroy_workqueue(iou_io_wq);
 	destroy_workqueue(iou_wq);
 	/*
 	 * Percpu references, regions, sockets, and what tx.c and sock_tx.c lent:

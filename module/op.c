@@ -292,6 +292,18 @@ static void iou_op_write_work(struct work_struct *work)
 static void iou_op_write_later(struct iou_op *op)
 {
 	INIT_WORK(&op->work, iou_op_write_work);
+	queue_work(iou_io_wq, &op->work);
+}
+
+static void iou_op_try_write_work(struct work_struct *work)
+{
+	iou_op_write(container_of(work, struct iou_op, work), true);
+}
+
+/* In softirq: a drive that has room is not waited for. */
+static void iou_op_write_soon(struct iou_op *op)
+{
+	INIT_WORK(&op->work, iou_op_try_write_work);
 	queue_work(iou_wq, &op->work);
 }
 
@@ -366,7 +378,7 @@ void iou_op_process_packet(struct iou_op *op)
 	if (ret)
 		iou_op_bpf_stopped(op, ret);
 	else if (iou_op_writes(op))
-		iou_op_write_later(op);
+		iou_op_write_soon(op);
 	else if (op->tq)
 		iou_op_send(op);
 	else
@@ -375,13 +387,14 @@ void iou_op_process_packet(struct iou_op *op)
 
 static void iou_op_process_work(struct work_struct *work)
 {
-	iou_op_process(container_of(work, struct iou_op, work), false);
+	iou_op_process(container_of(work, struct iou_op, work), true);
 }
 
 void iou_op_process_later(struct iou_op *op)
 {
 	INIT_WORK(&op->work, iou_op_process_work);
-	queue_work(iou_wq, &op->work);
+	/* The next read of a chain waits for its request where it is asked for. */
+	queue_work(op->d.max_hops ? iou_io_wq : iou_wq, &op->work);
 }
 
 /* ----------------------------------------------------------------- submit */
@@ -544,7 +557,7 @@ static noinline int iou_op_read_held(struct iou_op *op, bool nowait)
 	ret = iou_storage_submit(&op->io, nowait);
 	if (ret == -EAGAIN && nowait) {
 		INIT_WORK(&op->work, iou_op_read_held_work);
-		queue_work(iou_wq, &op->work);
+		queue_work(iou_io_wq, &op->work);
 		return 0;
 	}
 	if (ret) {
@@ -591,6 +604,8 @@ static void iou_op_start_work(struct work_struct *work)
 
 void iou_op_start_later(struct iou_op *op)
 {
+	const bool drive = op->st && !(op->d.flags & IO_UNIFIED_F_RX);
+
 	INIT_WORK(&op->work, iou_op_start_work);
-	queue_work(iou_wq, &op->work);
+	queue_work(drive ? iou_io_wq : iou_wq, &op->work);
 }
