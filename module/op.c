@@ -130,23 +130,27 @@ static __always_inline void iou_op_finish(struct iou_op *op, int error)
 		iou_uring_complete(cmd);
 }
 
+void iou_op_cancel_group(struct iou_op *op, u16 reason)
+{
+	struct iou_op *next;
+
+	for (; op; op = next) {
+		next = op->next;
+		op->next = NULL;
+		iou_op_fail(op, -ECANCELED, reason);
+	}
+}
+
 /*
  * An op is over, and with it, if it failed, its group. The next one may have to
  * sleep, so it starts elsewhere.
  */
 static noinline void iou_op_go_on(struct iou_op *op, bool start)
 {
-	struct iou_op *next;
-
-	if (start) {
+	if (start)
 		iou_op_start_later(op);
-		return;
-	}
-	for (; op; op = next) {
-		next = op->next;
-		op->next = NULL;
-		iou_op_fail(op, -ECANCELED, IO_UNIFIED_REASON_LINK);
-	}
+	else
+		iou_op_cancel_group(op, IO_UNIFIED_REASON_LINK);
 }
 
 static __always_inline void iou_op_end(struct iou_op *op, int error)

@@ -140,6 +140,8 @@ int iou_op_start(struct iou_op *op, bool nowait);
 void iou_op_start_later(struct iou_op *op);
 /* Complete one that was prepared, or whose preparation failed. */
 void iou_op_fail(struct iou_op *op, int error, u16 reason);
+/* An op that has not begun, or NULL, and all behind it in its group: -ECANCELED. */
+void iou_op_cancel_group(struct iou_op *op, u16 reason);
 /* As iou_op_fail(), but with a result. */
 void iou_op_complete(struct iou_op *op, int error);
 

@@ -67,6 +67,16 @@ static bool iou_op_group_uses(const struct iou_waiter *w,
 	return false;
 }
 
+/* Who ends it leaves the list before it looks behind it. */
+static struct iou_op *iou_op_cut(struct iou_waiter *w)
+{
+	struct iou_op *op = container_of(w, struct iou_op, waiter);
+	struct iou_op *behind = op->next;
+
+	op->next = NULL;
+	return behind;
+}
+
 void iou_op_init_waiter(struct iou_op *op)
 {
 	struct iou_waiter *w = &op->waiter;
@@ -82,6 +92,7 @@ void iou_op_init_waiter(struct iou_op *op)
 	w->atts[3] = op->tq ? &op->tq->att : NULL;
 	w->user_data = op->d.user_data;
 	w->uses = op->next ? iou_op_group_uses : NULL;
+	w->cut = iou_op_cut;
 }
 
 int iou_op_start_rx(struct iou_op *op)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Commands that wait for the network: finding and canceling them */
+#include "op.h"
 #include "uring.h"
 #include "waiting.h"
 
@@ -30,10 +31,21 @@ static void iou_watch_arm(struct iou_file *f)
 		schedule_delayed_work(&f->watch, IOU_WATCH_INTERVAL);
 }
 
+/*
+ * What has begun goes on, maybe for as long as a peer likes; what is behind it in its
+ * group has not, and has references on what it will use. NULL: any that goes away.
+ */
+static struct iou_op *iou_waiter_cut(struct iou_waiter *w,
+				     const struct iou_att *att)
+{
+	return w->cut && w->uses && w->uses(w, att) ? w->cut(w) : NULL;
+}
+
 int iou_waiter_add(struct iou_waiter *w,
 		   int (*start)(struct iou_waiter *w, u16 *reason), u16 *reason)
 {
 	struct iou_file *f = w->region->file;
+	struct iou_op *behind = NULL;
 	bool canceled = false;
 	int ret;
 
@@ -48,10 +60,12 @@ int iou_waiter_add(struct iou_waiter *w,
 		list_add_tail(&w->node, &f->waiting);
 		if (w->cmd && !w->many)
 			iou_pdu(w->cmd)->waiter = w;
+		behind = iou_waiter_cut(w, NULL);
 		iou_watch_arm(f);
 	}
 	spin_unlock_bh(&f->wait_lock);
 
+	iou_op_cancel_group(behind, IO_UNIFIED_REASON_GONE);
 	if (canceled)
 		w->canceled(w, -ECANCELED, IO_UNIFIED_REASON_GONE);
 	return ret;
@@ -167,10 +181,29 @@ static bool iou_match_att(const struct iou_waiter *w, const void *arg)
 	return w->uses && w->uses(w, arg);
 }
 
+static struct iou_op *iou_cut_one(struct iou_file *f, const struct iou_att *att)
+{
+	struct iou_op *behind = NULL;
+	struct iou_waiter *w;
+
+	spin_lock_bh(&f->wait_lock);
+	list_for_each_entry(w, &f->waiting, node) {
+		behind = iou_waiter_cut(w, att);
+		if (behind)
+			break;
+	}
+	spin_unlock_bh(&f->wait_lock);
+	return behind;
+}
+
 void iou_cancel_att(struct iou_att *att)
 {
-	iou_cancel_if(att->region->file, false, iou_match_att, att,
-		      IO_UNIFIED_REASON_GONE);
+	struct iou_file *f = att->region->file;
+	struct iou_op *behind;
+
+	iou_cancel_if(f, false, iou_match_att, att, IO_UNIFIED_REASON_GONE);
+	while ((behind = iou_cut_one(f, att)))
+		iou_op_cancel_group(behind, IO_UNIFIED_REASON_GONE);
 }
 
 static bool iou_match_region(const struct iou_waiter *w, const void *arg)

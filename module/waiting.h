@@ -12,6 +12,8 @@
 
 #include "iou.h"
 
+struct iou_op;
+
 /**
  * struct iou_waiter - a command that waits
  * @node: in iou_file.waiting
@@ -30,6 +32,8 @@
  * @take: under iou_file.wait_lock: make sure that nobody but the caller ends
  *	it; false if somebody is about to
  * @canceled: end it, after take() said true and without the lock
+ * @cut: under iou_file.wait_lock: what waits behind it in its group is the caller's to
+ *	end. NULL where nothing can, as is the result where nothing does
  */
 struct iou_waiter {
 	struct list_head node;
@@ -45,6 +49,7 @@ struct iou_waiter {
 	bool (*uses)(const struct iou_waiter *w, const struct iou_att *att);
 	bool (*take)(struct iou_waiter *w);
 	void (*canceled)(struct iou_waiter *w, int error, u16 reason);
+	struct iou_op *(*cut)(struct iou_waiter *w);
 };
 
 /*

@@ -433,6 +433,66 @@ static void fights(void)
 	}
 }
 
+/* Reads what there is, after a while: what nothing ends otherwise. */
+static void *reads_later(void *arg)
+{
+	u8 buf[4096];
+
+	sleep(8);
+	while (recv(c.peer, buf, sizeof(buf), 0) > 0)
+		;
+	return NULL;
+}
+
+/* A send that has begun takes its time; what is behind it in its group has none. */
+static void group_behind_begun(void)
+{
+	struct io_unified_desc d;
+	struct io_unified_cqe e;
+	pthread_t reader;
+	u64 since;
+	int i;
+
+	connect_stuck();
+	open_region(0);
+	d = t_send_op(sock, 0, t_frame(&r, 0), 512 << 10);
+	d.flags |= IO_UNIFIED_F_LINK;
+	REQUIRE(t_sq_put(&r, 0, &d));
+	for (i = 1; i < 3; i++) {
+		d = (struct io_unified_desc){
+			.user_data = i,
+			.ops = IO_UNIFIED_OP_NVME,
+			.flags = IO_UNIFIED_F_READ,
+			.storage = storage,
+			.addr = t_frame(&r, 200),
+			.len = 4096,
+		};
+		if (i == 1)
+			d.flags |= IO_UNIFIED_F_LINK;
+		REQUIRE(t_sq_put(&r, 0, &d));
+	}
+	CHECK_EQ(t_ring(&r, 0, 0, IO_UNIFIED_RING_SUBMIT).res, 3);
+	t_sleep_ms(200);
+	REQUIRE(!pthread_create(&reader, NULL, reads_later, NULL));
+	since = t_now_ms();
+	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_STORAGE, storage), 0);
+	CHECK(t_now_ms() - since < 5000, "it waits for the peer");
+	for (i = 1; i < 3; i++) {
+		REQUIRE(t_cq_of(&r, 0, &e, 1000));
+		CHECK_EQ(e.user_data, i);
+		CHECK_EQ(e.res, -ECANCELED);
+		CHECK_EQ(e.reason, IO_UNIFIED_REASON_GONE);
+	}
+	REQUIRE(t_cq_of(&r, 0, &e, 20000));
+	CHECK_EQ(e.user_data, 0);
+	CHECK_EQ(e.res, 512 << 10);
+	CHECK_EQ(e.reason, 0);
+	t_region_close(&r);
+	close(c.end);
+	REQUIRE(!pthread_join(reader, NULL));
+	close(c.peer);
+}
+
 static const struct t_case cases[] = {
 	{ "kill -9", killed, 300 },
 	{ "exec", execed, 300 },
@@ -445,6 +505,7 @@ static const struct t_case cases[] = {
 	{ "the interface is deleted", interface, 1200, &over_veth[1] },
 	{ "a ring of two", ring_goes },
 	{ "a ring of two, amid a send", ring_goes_amid },
+	{ "a group behind one that has begun", group_behind_begun },
 	{ "the application does as it likes", fights, 120 },
 };
 
