@@ -32,7 +32,7 @@
 #define SLOW "iou_churn"
 
 enum {
-	SECONDS = 20,
+	SECONDS = 8, /* of each way */
 	BURST = 12,
 	FRAMES = 900, /* of each thread */
 	IN_FLIGHT = 300, /* ops of the io_uring */
