@@ -308,8 +308,8 @@ static int __init iou_init(void)
 				 WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
 	if (!iou_wq)
 		return ret;
-	iou_io_wq = alloc_workqueue("io_unified_io",
-				    WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
+	iou_io_wq = alloc_workqueue(
+		"io_unified_io", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
 	if (!iou_io_wq)
 		goto err_wq;
 	ret = iou_file_init();

@@ -36,7 +36,8 @@ enum {
 	BURST = 12,
 	FRAMES = 900, /* of each thread */
 	IN_FLIGHT = 300, /* ops of the io_uring */
-	WAIT_MS = 12000, /* for what a detach waits for, which is five seconds */
+	WAIT_MS =
+		12000, /* for what a detach waits for, which is five seconds */
 };
 
 /* A thread that submits. */
@@ -211,8 +212,7 @@ static void *peer(void *arg)
 	while (!stop) {
 		for (i = 0; i < 2; i++) {
 			recv(c[i].peer, buf, sizeof(buf), MSG_DONTWAIT);
-			send(c[i].peer, buf, 3000,
-			     MSG_DONTWAIT | MSG_NOSIGNAL);
+			send(c[i].peer, buf, 3000, MSG_DONTWAIT | MSG_NOSIGNAL);
 		}
 		usleep(500);
 	}

@@ -559,8 +559,7 @@ static const struct t_way nic = { "virtio", 0 };
 	}
 
 static const struct t_case cases[] = {
-	{ "one that fails says nothing of others", nothing_left, 0,
-	  &veth_rxh },
+	{ "one that fails says nothing of others", nothing_left, 0, &veth_rxh },
 	EACH("many packets", many),
 	EACH("more than the device takes", burst),
 	EACH("a tap on the sender", tapped),
