@@ -245,7 +245,8 @@ static __always_inline void iou_op_prepare_io(struct iou_op *op, u64 addr,
 	io->st = op->st;
 	io->pos = op->dev_offset;
 	io->flags = flags;
-	io->poll = op->poll;
+	/* Who polls looks at what the descriptor names, not where a program sends it. */
+	io->poll = op->poll && op->st->att.index == op->d.storage;
 	io->alone = false;
 	io->bvec = NULL;
 	io->nr_bvec = 0;

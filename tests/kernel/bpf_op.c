@@ -18,16 +18,21 @@ static struct ops_config config;
 static struct ops_result result;
 static struct io_unified_cqe cqe; /* of the last op */
 
-static void set_up(void)
+static void set_up_ring(const struct t_opt *opt)
 {
 	t_disk_nvme(&disk, 512, 0);
-	t_region_open(&r, NULL);
+	t_region_open(&r, opt);
 	storage = t_attach_storage(&r, disk.path, 0);
 	other = t_attach_storage(&r, disk.path, IO_UNIFIED_ATTACH_BIO);
 	obj = t_bpf_open("ops", true);
 	config_fd = bpf_map__fd(t_bpf_map(obj, "config"));
 	result_fd = bpf_map__fd(t_bpf_map(obj, "result"));
 	config = (struct ops_config){ .verdict = XDP_PASS };
+}
+
+static void set_up(void)
+{
+	set_up_ring(NULL);
 }
 
 static void tear_down(void)
@@ -310,6 +315,48 @@ static void then_write(void)
 	CHECK(t_filled(buf, 700, 84));
 	CHECK(!buf[700] && !memcmp(buf + 700, buf + 701, 323), "padding");
 	CHECK(buf[1024] == 0xee && buf[8191] == 0xee);
+	tear_down();
+}
+
+/*
+ * Who polls looks at the drive of the descriptor: what the program sends to another
+ * one has to end all the same.
+ */
+static void then_write_polled(void)
+{
+	static const u32 attach[] = { IO_UNIFIED_ATTACH_PASSTHROUGH,
+				      IO_UNIFIED_ATTACH_BIO };
+	const struct t_opt opt = { .ring_flags = IORING_SETUP_IOPOLL };
+	struct t_disk second;
+	struct t_res res;
+	unsigned int i;
+	u8 buf[4096];
+	char *text;
+	u64 began;
+	int set;
+
+	text = t_read_file("/sys/module/nvme/parameters/poll_queues");
+	if (atoi(text) < 1)
+		t_skip("the nvme module has no poll_queues here");
+	free(text);
+	t_disk_nvme(&second, 4096, 0);
+	set_up_ring(&opt);
+	set = t_attach_bpf(&r, t_bpf_prog(obj, "set"));
+	for (i = 0; i < ARRAY_SIZE(attach); i++) {
+		config.set = SET_STORAGE | SET_DEV_OFFSET;
+		config.storage = t_attach_storage(&r, second.path, attach[i]);
+		config.dev_offset = (3 + i) << 20;
+		t_fill(t_ptr(&r, t_frame(&r, 8)), 4096, 85 + i);
+		began = t_now_ms();
+		res = run_at(set, IO_UNIFIED_OP_NVME, IO_UNIFIED_F_WRITE,
+			     t_frame(&r, 8), 4096, 0);
+		/* The driver itself looks after half a minute. */
+		CHECK(t_now_ms() - began < 15000, "it took %llu ms",
+		      (unsigned long long)(t_now_ms() - began));
+		CHECK_EQ(res.res, 4096, "reason %u", res.reason);
+		t_disk_read(&second, buf, 4096, config.dev_offset);
+		CHECK(t_filled(buf, 4096, 85 + i));
+	}
 	tear_down();
 }
 
@@ -600,6 +647,7 @@ static const struct t_case cases[] = {
 	{ "then a write, where the program says", then_write },
 	{ "then a write to where memory is aligned otherwise",
 	  other_alignment },
+	{ "then a write to another drive, polled for", then_write_polled, 120 },
 	{ "after a read", after_read },
 	{ "many at once", parallel },
 	{ "nonsense in the control block", nonsense },
