@@ -34,8 +34,12 @@ static void iou_defer_process(struct list_head *ops, unsigned int nr)
 	struct blk_plug plug;
 
 	iou_plug_start(&plug, nr);
-	list_for_each_entry_safe(op, next, ops, deferred)
+	list_for_each_entry_safe(op, next, ops, deferred) {
 		iou_op_process(op, false);
+		/* They may be many, and each a program that takes its time. */
+		if (need_resched())
+			cond_resched();
+	}
 	blk_finish_plug(&plug);
 }
 

@@ -10,6 +10,7 @@
 #include <linux/blkdev.h>
 #include <linux/nospec.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "cq.h"
@@ -235,12 +236,16 @@ static int iou_ring_take_all(struct iou_pair *p, u32 nr,
 						 take);
 			if (ret > 0)
 				taken += ret;
-		} while (ret > 0 && taken < nr && !flags);
+			/* Programs, and drives that only copy, take their time. */
+			cond_resched();
+		} while (ret > 0 && taken < nr && !flags &&
+			 !fatal_signal_pending(current));
 		WRITE_ONCE(p->ctrl->sq_flags,
 			   flags | IO_UNIFIED_SQ_NEED_WAKEUP);
 		/* Who did not see the flag any more counts on us to look. */
 		smp_mb();
-	} while (ret >= 0 && taken < nr && !flags && iou_ring_ready(p));
+	} while (ret >= 0 && taken < nr && !flags && iou_ring_ready(p) &&
+		 !fatal_signal_pending(current));
 	iou_ring_start_group(&group, take->nowait);
 	return taken ?: ret;
 }

@@ -277,6 +277,7 @@ static void iou_stream_turn(struct iou_stream *s)
 		list_for_each_entry_safe(b, next, &ready, node)
 			iou_batch_submit(b);
 		INIT_LIST_HEAD(&ready);
+		cond_resched();
 	}
 }
 

@@ -3,12 +3,15 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "bpf/ops.h"
 #include "lib/bpf.h"
 #include "lib/disk.h"
+#include "lib/sq.h"
 
 static struct t_region r;
 static struct t_disk disk;
@@ -421,6 +424,64 @@ static void parallel(void)
 
 /* ------------------------------------------------------- what is refused */
 
+static volatile bool watching, there;
+
+/* The longest time that somebody else of this CPU was kept from it, ms. */
+static void *watch(void *arg)
+{
+	u64 now, last = t_now_ms(), *worst = arg;
+
+	while (watching) {
+		now = t_now_ms();
+		if (now - last > *worst)
+			*worst = now - last;
+		last = now;
+		there = true;
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* One call takes many descriptors that need time: others have to run, too. */
+static void share_cpu(void)
+{
+	enum { OPS = 2048 };
+	const struct t_opt opt = { .sq_entries = OPS, .cq_entries = OPS };
+	struct io_unified_desc d = { .ops = IO_UNIFIED_OP_BPF, .len = 100 };
+	struct io_unified_enter e = { .to_submit = OPS };
+	cpu_set_t first, all;
+	u64 began, took, worst = 0;
+	pthread_t thread;
+	int i;
+
+	set_up_ring(&opt);
+	d.bpf = t_attach_bpf(&r, t_bpf_prog(obj, "slow"));
+	d.addr = t_frame(&r, 1);
+	for (i = 0; i < OPS; i++)
+		REQUIRE(t_sq_put(&r, 0, &d));
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	REQUIRE(!sched_getaffinity(0, sizeof(all), &all));
+	REQUIRE(!sched_setaffinity(0, sizeof(first), &first));
+	watching = true;
+	REQUIRE(!pthread_create(&thread, NULL, watch, &worst));
+	while (!there)
+		sched_yield();
+	began = t_now_ms();
+	CHECK_EQ(t_enter(&r, &e), 0);
+	took = t_now_ms() - began;
+	watching = false;
+	pthread_join(thread, NULL);
+	REQUIRE(!sched_setaffinity(0, sizeof(all), &all));
+	CHECK_EQ(e.submitted, OPS);
+	CHECK_EQ(e.completed, OPS);
+	t_note("%llu ms, others waited %llu ms at most",
+	       (unsigned long long)took, (unsigned long long)worst);
+	CHECK(took > 200, "that was too fast to tell");
+	CHECK(worst < took / 3);
+	tear_down();
+}
+
 static void nonsense(void)
 {
 	const struct {
@@ -650,6 +711,7 @@ static const struct t_case cases[] = {
 	{ "then a write to another drive, polled for", then_write_polled, 120 },
 	{ "after a read", after_read },
 	{ "many at once", parallel },
+	{ "many that take their time, and others", share_cpu, 120 },
 	{ "nonsense in the control block", nonsense },
 	{ "control block moved or cut", moved_meta },
 	{ "programs that are not attached", programs },

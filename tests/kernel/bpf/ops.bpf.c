@@ -62,6 +62,19 @@ int verdict(struct xdp_md *ctx)
 	return c ? c->verdict : XDP_ABORTED;
 }
 
+static long nothing(__u32 i, void *arg)
+{
+	return 0;
+}
+
+/* Takes its time. */
+SEC("xdp")
+int slow(struct xdp_md *ctx)
+{
+	bpf_loop(20000, nothing, 0, 0);
+	return XDP_PASS;
+}
+
 /* Inverts the first 32 bytes. */
 SEC("xdp")
 int edit(struct xdp_md *ctx)
