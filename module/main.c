@@ -107,7 +107,10 @@ static int iou_ioctl_do(struct iou_file *f, void __user *uarg, size_t size,
 
 	if (IS_ERR(arg))
 		return PTR_ERR(arg);
-	mutex_lock(&f->lock);
+	/* Who has it may be detaching, and wait for a drive. */
+	ret = mutex_lock_killable(&f->lock);
+	if (ret)
+		goto out;
 	ret = fn(f, arg);
 	if (copy_to_user(uarg, arg, size)) {
 		if (!ret && undo)
@@ -115,6 +118,7 @@ static int iou_ioctl_do(struct iou_file *f, void __user *uarg, size_t size,
 		ret = -EFAULT;
 	}
 	mutex_unlock(&f->lock);
+out:
 	kfree(arg);
 	return ret;
 }
@@ -134,9 +138,10 @@ static void iou_undo_attach(struct iou_file *f, void *arg)
 
 static int iou_ioctl_unregister(struct iou_file *f)
 {
-	int ret;
+	int ret = mutex_lock_killable(&f->lock);
 
-	mutex_lock(&f->lock);
+	if (ret)
+		return ret;
 	ret = iou_region_unregister(f);
 	mutex_unlock(&f->lock);
 	return ret;
@@ -244,7 +249,8 @@ static void iou_show_fdinfo(struct seq_file *m, struct file *file)
 	struct iou_file *f = file->private_data;
 	struct iou_region *r;
 
-	mutex_lock(&f->lock);
+	if (mutex_lock_killable(&f->lock))
+		return;
 	r = iou_region_peek(f);
 	if (r)
 		iou_region_show(r, m);

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -247,6 +249,82 @@ static void several(void)
 	t_region_close(&b);
 }
 
+static volatile bool detached;
+
+static void *detach_slow(void *arg)
+{
+	const int *storage = arg;
+
+	CHECK_EQ(t_detach(&r, IO_UNIFIED_KIND_STORAGE, *storage), 0);
+	detached = true;
+	return NULL;
+}
+
+static void look_at_fdinfo(void)
+{
+	char path[64], buf[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", r.fd);
+	fd = open(path, O_RDONLY);
+	if (read(fd, buf, sizeof(buf)) < 0)
+		_exit(1);
+}
+
+static void look_at_stats(void)
+{
+	struct io_unified_stats s = { .kind = IO_UNIFIED_KIND_REGION };
+
+	ioctl(r.fd, IO_UNIFIED_GET_STATS, &s);
+}
+
+static void leave_region(void)
+{
+	ioctl(r.fd, IO_UNIFIED_UNREGISTER_REGION);
+}
+
+/* A detach waits for a slow drive. Who waits for the detach can be killed meanwhile. */
+static void killed_behind(void)
+{
+	static void (*const what[])(void) = { look_at_fdinfo, look_at_stats,
+					      leave_region };
+	struct io_unified_desc d = { .ops = IO_UNIFIED_OP_NVME,
+				     .flags = IO_UNIFIED_F_READ,
+				     .len = PAGE };
+	struct t_disk disk;
+	pthread_t thread;
+	unsigned int i;
+	int storage;
+	pid_t pid;
+
+	t_disk_null_blk(&disk, "iou_slow", 512, 16,
+			"irqmode=2 completion_nsec=3000000000");
+	for (i = 0; i < ARRAY_SIZE(what); i++) {
+		t_region_open(&r, NULL);
+		storage = t_attach_storage(&r, disk.path, 0);
+		d.addr = t_frame(&r, 0);
+		d.storage = storage;
+		t_queue(&r, &d);
+		t_submit(&r);
+		detached = false;
+		REQUIRE(!pthread_create(&thread, NULL, detach_slow, &storage));
+		t_sleep_ms(200);
+		pid = fork();
+		if (!pid) {
+			what[i]();
+			_exit(0);
+		}
+		t_sleep_ms(200);
+		CHECK(!kill(pid, SIGKILL));
+		CHECK(waitpid(pid, NULL, 0) == pid);
+		CHECK(!detached, "way %u: it was not over before", i);
+		pthread_join(thread, NULL);
+		CHECK_EQ(t_next(&r).res, PAGE);
+		t_region_close(&r);
+	}
+	t_disk_del_null_blk("iou_slow");
+}
+
 /* Register, unregister, register again, on one fd with one ring. */
 static void again(void)
 {
@@ -374,6 +452,7 @@ static const struct t_case cases[] = {
 	{ "fork, huge pages", across_fork, 0, MEM(T_MEM_HUGE) },
 	{ "fd passed to another process", passed_fd },
 	{ "two regions on one drive", several },
+	{ "killed behind a detach that waits", killed_behind, 120 },
 	{ "register again and again", again },
 	{ "poll and epoll", epoll },
 	{ "fixed buffer, memfd", fixed_buffer, 0, MEM(T_MEM_MEMFD) },
