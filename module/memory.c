@@ -15,6 +15,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
 #include <linux/vmalloc.h>
 
 #include "compat/compat.h"
@@ -107,6 +108,27 @@ static unsigned long iou_mem_alloc(struct iou_mem *mem)
 	return done;
 }
 
+/*
+ * Somebody may have it mapped still, and it is not accounted any more: from now on it
+ * can be swapped out.
+ */
+static void iou_mem_make_evictable(struct iou_mem *mem, unsigned long nr)
+{
+	struct folio_batch batch;
+	unsigned long i;
+
+	mapping_clear_unevictable(mem->shmem->f_mapping);
+	folio_batch_init(&batch);
+	for (i = 0; i < nr; i++) {
+		if (folio_batch_add(&batch, page_folio(mem->pages[i])) &&
+		    i + 1 < nr)
+			continue;
+		check_move_unevictable_folios(&batch);
+		folio_batch_init(&batch);
+		cond_resched();
+	}
+}
+
 static void iou_mem_put_pages(struct iou_mem *mem, unsigned long nr)
 {
 	unsigned long i;
@@ -115,6 +137,7 @@ static void iou_mem_put_pages(struct iou_mem *mem, unsigned long nr)
 		unpin_user_pages_dirty_lock(mem->pages, nr, true);
 		return;
 	}
+	iou_mem_make_evictable(mem, nr);
 	for (i = 0; i < nr; i++) {
 		set_page_dirty_lock(mem->pages[i]);
 		put_page(mem->pages[i]);

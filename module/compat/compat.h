@@ -16,6 +16,12 @@
 
 #include "config.h"
 
+#ifdef IOU_HAVE_FOLIO_BATCH_HEADER
+#include <linux/folio_batch.h>
+#else
+#include <linux/pagevec.h>
+#endif
+
 static inline struct file *iou_shmem_file(const char *name, loff_t size)
 {
 #ifdef IOU_HAVE_SHMEM_VMA_FLAGS

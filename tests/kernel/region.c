@@ -129,15 +129,35 @@ static void mmap_without(void)
 }
 
 /* A mapping outlives region and fd; its pages stay the process's own. */
+static long unevictable_kb(void)
+{
+	static const char name[] = "Unevictable:";
+	char *text = t_read_file("/proc/meminfo");
+	char *at = strstr(text, name);
+	long kb;
+
+	REQUIRE(at);
+	kb = atol(at + strlen(name));
+	free(text);
+	return kb;
+}
+
 static void mmap_outlives(void)
 {
-	const struct t_opt opt = { .memory = T_MEM_MODULE };
+	const struct t_opt opt = { .memory = T_MEM_MODULE, .size = 32 << 20 };
+	long before = unevictable_kb(), meanwhile, after;
 
 	t_region_open(&r, &opt);
 	t_fill(r.base + r.reg.data_off, 1 << 20, 4);
+	meanwhile = unevictable_kb();
 	CHECK(!ioctl(r.fd, IO_UNIFIED_UNREGISTER_REGION));
 	io_uring_queue_exit(&r.ring);
 	close(r.fd);
+	/* It does not count against RLIMIT_MEMLOCK now, so it is not to stay in memory. */
+	after = unevictable_kb();
+	t_note("unevictable: %ld KiB, %ld, %ld", before, meanwhile, after);
+	CHECK(meanwhile - before > 24 << 10);
+	CHECK(after - before < 8 << 10);
 	CHECK(t_filled(r.base + r.reg.data_off, 1 << 20, 4));
 	t_fill(r.base + r.reg.data_off, 1 << 20, 5);
 	CHECK(t_filled(r.base + r.reg.data_off, 1 << 20, 5));
