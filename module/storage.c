@@ -92,11 +92,19 @@ int iou_storage_poll(const struct iou_storage *st, struct io_comp_batch *iob,
 		     unsigned int flags)
 {
 	const struct blk_mq_queue_map *map;
+	struct percpu_ref *entered = &st->queue->q_usage_counter;
 	struct bio bio = { .bi_bdev = st->bdev };
 	unsigned int i;
 	int n = 0;
 
 	if (!st->pollable)
+		return 0;
+	/*
+	 * A reset may leave the device with other queues, and nobody looks whether
+	 * there is one of that number. It does so while nobody is in here: as
+	 * bio_poll() says, one that is being frozen has to be entered.
+	 */
+	if (!percpu_ref_tryget(entered))
 		return 0;
 	/* They are few, and an op may have been submitted on any CPU. */
 	map = &st->queue->tag_set->map[HCTX_TYPE_POLL];
@@ -104,6 +112,7 @@ int iou_storage_poll(const struct iou_storage *st, struct io_comp_batch *iob,
 		bio.bi_cookie = iou_poll_cookie(map->queue_offset + i);
 		n += bio_poll(&bio, iob, flags | BLK_POLL_ONESHOT);
 	}
+	percpu_ref_put(entered);
 	return n;
 }
 
