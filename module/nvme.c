@@ -12,6 +12,7 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/capability.h>
+#include <linux/mm.h>
 #include <linux/nvme.h>
 #include <linux/nvme_ioctl.h>
 #include <linux/random.h>
@@ -87,11 +88,25 @@ static bool iou_nvme_has_data(const struct iou_io *io)
 	return io->len && io->nr_bvec;
 }
 
+static void iou_nvme_parts_work(struct work_struct *work)
+{
+	struct iou_io *io = container_of(work, struct iou_io, work);
+
+	kvfree(io->more);
+	io->done(io);
+}
+
 static noinline void iou_nvme_part_done(struct iou_io *io)
 {
 	if (!atomic_dec_and_test(&io->left))
 		return;
-	kvfree(io->more);
+	/* vfree() may sleep, and who polls has the driver's lock. */
+	if (is_vmalloc_addr(io->more)) {
+		INIT_WORK(&io->work, iou_nvme_parts_work);
+		queue_work(iou_wq, &io->work);
+		return;
+	}
+	kfree(io->more);
 	io->done(io);
 }
 
