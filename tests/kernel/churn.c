@@ -252,10 +252,8 @@ static void verdict(u64 *seed)
 	const struct ops_config config = {
 		.verdict = verdicts[roll(seed, 4)],
 	};
-	u32 zero = 0;
 
-	REQUIRE(!bpf_map_update_elem(bpf_map__fd(t_bpf_map(obj, "config")),
-				     &zero, &config, 0));
+	t_bpf_configure(obj, &config);
 }
 
 static void detach(u32 kind, u32 i)

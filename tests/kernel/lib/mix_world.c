@@ -258,11 +258,7 @@ static void *peers(void *arg)
 
 static void set_verdict(u32 verdict)
 {
-	struct ops_config c = { .verdict = verdict };
-	u32 zero = 0;
-
-	REQUIRE(!bpf_map__update_elem(t_bpf_map(mix.obj, "config"), &zero,
-				      sizeof(zero), &c, sizeof(c), 0));
+	t_bpf_configure(mix.obj, &(struct ops_config){ .verdict = verdict });
 }
 
 static void reset_peer(struct mix_place *p)
