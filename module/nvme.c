@@ -141,6 +141,12 @@ static enum rq_end_io_ret iou_nvme_end_io(IOU_RQ_END_IO_ARGS)
 	return RQ_END_IO_FREE;
 }
 
+int iou_nvme_refuse(const struct iou_storage *st, struct request *rq)
+{
+	blk_mq_free_request(rq);
+	return bdev_nr_sectors(st->bdev) ? -ESTALE : -ENODEV;
+}
+
 /* The command is about @len bytes; only a probe has @room for more. */
 static noinline int iou_nvme_start(struct iou_io *io, struct bio *bio, u32 off,
 				   u32 len, u32 room, bool nowait)
@@ -158,10 +164,8 @@ static noinline int iou_nvme_start(struct iou_io *io, struct bio *bio, u32 off,
 				  nowait ? BLK_MQ_REQ_NOWAIT : 0);
 	if (IS_ERR(rq))
 		return PTR_ERR(rq);
-	if (unlikely(!iou_nvme_blocks_hold(st))) {
-		ret = -ESTALE;
-		goto err_free;
-	}
+	if (unlikely(!iou_nvme_blocks_hold(st)))
+		return iou_nvme_refuse(st, rq);
 
 	iou_nvme_command(&io->cmd, st, iou_nvme_opcode(io), io->pos + off, len,
 			 io->flags, len);
@@ -171,17 +175,15 @@ static noinline int iou_nvme_start(struct iou_io *io, struct bio *bio, u32 off,
 		bio_init(bio, NULL, NULL, 0, opf);
 		iou_bio_set_mem(bio, io, io->skip + off, room);
 		ret = blk_rq_append_bio(rq, bio);
-		if (unlikely(ret))
-			goto err_free;
+		if (unlikely(ret)) {
+			blk_mq_free_request(rq);
+			return ret;
+		}
 	}
 	rq->end_io = iou_nvme_end_io;
 	rq->end_io_data = io;
 	blk_execute_rq_nowait(rq, false);
 	return 0;
-
-err_free:
-	blk_mq_free_request(rq);
-	return ret;
 }
 
 static int iou_nvme_start_part(struct iou_io *io, struct bio *bio, u32 off,

@@ -41,7 +41,8 @@ static inline void iou_nvme_result(struct iou_io *io, struct request *rq,
 /*
  * Are the device's blocks what they were when it was attached? To be asked with a
  * request at hand, since none is while the device is given others. Metadata is moved
- * beside them, or, where it has no capacity then, as a part of them.
+ * beside them, or as a part of them: then the block layer has no use for the device, and
+ * it has no capacity, as one that is being removed.
  */
 static inline bool iou_nvme_blocks_hold(const struct iou_storage *st)
 {
@@ -49,6 +50,9 @@ static inline bool iou_nvme_blocks_hold(const struct iou_storage *st)
 	       likely(!blk_integrity_queue_supports_integrity(st->queue)) &&
 	       likely(bdev_nr_sectors(st->bdev));
 }
+
+/* They are not: the request is given back, and this is why. */
+int iou_nvme_refuse(const struct iou_storage *st, struct request *rq);
 
 /*
  * All the fields that any command of ours has, the rest stays zero. @pos: in the
@@ -126,10 +130,8 @@ iou_nvme_submit_page(struct iou_io *io, const struct iou_storage *st, u64 pos,
 				  nowait ? BLK_MQ_REQ_NOWAIT : 0);
 	if (IS_ERR(rq))
 		return PTR_ERR(rq);
-	if (unlikely(!iou_nvme_blocks_hold(st))) {
-		blk_mq_free_request(rq);
-		return -ESTALE;
-	}
+	if (unlikely(!iou_nvme_blocks_hold(st)))
+		return iou_nvme_refuse(st, rq);
 
 	nvme_init_request(rq, &io->cmd);
 	iou_nvme_map_page(rq, &io->bio, io->one.bv_len);

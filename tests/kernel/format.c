@@ -142,7 +142,7 @@ static void other_size(void)
 }
 
 /* Blocks of the same size, with metadata now. */
-static void metadata_comes(void)
+static void metadata_comes(const char *how, int error, u16 reason)
 {
 	int storage;
 
@@ -150,7 +150,7 @@ static void metadata_comes(void)
 	t_region_open(&r, NULL);
 	storage = attach(IO_UNIFIED_ATTACH_PASSTHROUGH,
 			 IO_UNIFIED_PATH_PASSTHROUGH);
-	format(t_arg);
+	format(how);
 	mark();
 	t_ends(&r,
 	       &(struct io_unified_desc){
@@ -160,9 +160,20 @@ static void metadata_comes(void)
 		       .addr = t_frame(&r, 0),
 		       .len = 4096,
 	       },
-	       -ESTALE, IO_UNIFIED_REASON_FORMATTED);
+	       error, reason);
 	check_mark("a read");
 	t_region_close(&r);
+}
+
+static void metadata_beside(void)
+{
+	metadata_comes(BESIDE, -ESTALE, IO_UNIFIED_REASON_FORMATTED);
+}
+
+/* The kernel has no use for such blocks: it is as if the drive had gone. */
+static void metadata_within(void)
+{
+	metadata_comes(WITHIN_RAW, -ENODEV, IO_UNIFIED_REASON_IO);
 }
 
 /* Protection information: the driver's own commands see to it, ours do not. */
@@ -189,8 +200,8 @@ static void has_metadata(void)
 static const struct t_case cases[] = {
 	{ "blocks of another size, passthrough", other_size, 0, &passthrough },
 	{ "blocks of another size, bios", other_size, 0, &bio },
-	{ "metadata comes beside blocks", metadata_comes, 0, BESIDE },
-	{ "metadata comes into blocks", metadata_comes, 0, WITHIN_RAW },
+	{ "metadata comes beside blocks", metadata_beside },
+	{ "metadata comes into blocks", metadata_within },
 	{ "protection information beside blocks", has_metadata, 0, BESIDE },
 	{ "protection information within blocks", has_metadata, 0, WITHIN },
 };
