@@ -32,7 +32,7 @@
 #define SLOW "iou_churn"
 
 enum {
-	SECONDS = 8, /* of each way */
+	SECONDS = 5, /* of each way */
 	BURST = 12,
 	FRAMES = 900, /* of each thread */
 	IN_FLIGHT = 300, /* ops of the io_uring */
@@ -364,7 +364,7 @@ static void all(void)
  */
 static void slow_drive(void)
 {
-	enum { READS = 3000, MS = 10 };
+	enum { READS = 3000, MS = 5 };
 	struct t_opt opt = { .sq_entries = 4096, .cq_entries = 4096 };
 	struct io_unified_desc d;
 	struct io_unified_cqe e;
@@ -376,7 +376,7 @@ static void slow_drive(void)
 
 	t_disk_null_blk(
 		&slow, SLOW, 512, 16,
-		"irqmode=2 completion_nsec=10000000 submit_queues=1 hw_queue_depth=1");
+		"irqmode=2 completion_nsec=5000000 submit_queues=1 hw_queue_depth=1");
 	t_region_open(&other, &opt);
 	t_region_open(&r, NULL);
 	t_disk_nvme(&fast, 512, 0);
@@ -403,7 +403,7 @@ static void slow_drive(void)
 	e = t_enter_op(&r, 0, &d);
 	took = t_now_ms() - from;
 	t_note("%llu ms, result %d", (unsigned long long)took, e.res);
-	CHECK(took < READS * MS / 10);
+	CHECK(took < READS * MS / 5);
 	t_region_close(&r);
 	t_region_close(&other);
 	bpf_object__close(obj);
