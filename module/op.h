@@ -166,7 +166,7 @@ static inline bool iou_op_may_wait(const struct iou_op *op, bool later)
 		 READ_ONCE(op->tq->tx.has_times)));
 }
 
-static __always_inline bool iou_att_is(const struct iou_att *this,
+static __always_inline bool iou_att_is(struct iou_att *this,
 				       const struct iou_att *att)
 {
 	return att ? this == att : percpu_ref_is_dying(&this->refs);

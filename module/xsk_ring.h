@@ -103,8 +103,9 @@ static inline void iou_ring_read(const struct iou_ring *ring, u32 i,
 
 static inline void iou_ring_consume(struct iou_ring *ring, u32 n)
 {
-	/* After the entries were read */
+	/* After the entries were read, for whoever looks at our own index */
 	smp_store_release(&ring->own, ring->own + n);
+	/* The same for the kernel */
 	smp_store_release(ring->consumer, ring->own);
 }
 

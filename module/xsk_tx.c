@@ -21,14 +21,13 @@
 #define IOU_XSK_TX_LOOK_IDLE (2 * NSEC_PER_MSEC)
 #define IOU_XSK_TX_IDLE 20
 
-/*
- * How many the NIC may have. Each of the two sees what the other one left in the
- * slots before it moved its index.
- */
+/* How many the NIC may have. */
 static u32 iou_xsk_tx_out(const struct iou_xsk_tx *x)
 {
+	/* Who sends sees that a slot was read before it fills it again, */
 	u32 done = smp_load_acquire(&x->done.own);
 
+	/* and who takes back sees what the slot was filled with. */
 	return smp_load_acquire(&x->tx.own) - done;
 }
 
