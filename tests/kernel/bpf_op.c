@@ -334,14 +334,10 @@ static void then_write_polled(void)
 	struct t_res res;
 	unsigned int i;
 	u8 buf[4096];
-	char *text;
 	u64 began;
 	int set;
 
-	text = t_read_file("/sys/module/nvme/parameters/poll_queues");
-	if (atoi(text) < 1)
-		t_skip("the nvme module has no poll_queues here");
-	free(text);
+	t_disk_need_polled();
 	t_disk_nvme(&second, 4096, 0);
 	set_up_ring(&opt);
 	set = t_attach_bpf(&r, t_bpf_prog(obj, "set"));

@@ -77,16 +77,11 @@ static void set_up(void)
 {
 	struct io_unified_attach a = { .kind = IO_UNIFIED_KIND_STORAGE };
 	struct t_opt opt = { .memory = T_MEM_MEMFD, .size = 8 << 20 };
-	char *text;
 
 	setup = t_arg;
 	opt.ring_flags = setup->ring_flags;
-	if (setup->ring_flags & IORING_SETUP_IOPOLL) {
-		text = t_read_file("/sys/module/nvme/parameters/poll_queues");
-		if (atoi(text) < 1)
-			t_skip("the nvme module has no poll_queues here");
-		free(text);
-	}
+	if (setup->ring_flags & IORING_SETUP_IOPOLL)
+		t_disk_need_polled();
 	t_disk_nvme(&whole, 512, 0);
 	disk = whole;
 	if (!strcmp(setup->disk, "part"))

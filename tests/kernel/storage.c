@@ -255,13 +255,9 @@ static void polled(void)
 	const bool detach = t_arg;
 	struct t_res res;
 	unsigned int i, j;
-	char *text;
 	u64 began;
 
-	text = t_read_file("/sys/module/nvme/parameters/poll_queues");
-	if (atoi(text) < 1)
-		t_skip("the nvme module has no poll_queues here");
-	free(text);
+	t_disk_need_polled();
 	t_disk_nvme(&disk, 512, 0);
 	for (i = 0; i < ARRAY_SIZE(attach); i++) {
 		t_region_open(&r, &opt);

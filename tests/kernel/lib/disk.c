@@ -46,6 +46,15 @@ void t_disk_nvme(struct t_disk *d, u32 lba, int n)
 	t_skip("no NVMe namespace %d with blocks of %u bytes", n, lba);
 }
 
+void t_disk_need_polled(void)
+{
+	char *text = t_read_file("/sys/module/nvme/parameters/poll_queues");
+
+	if (atoi(text) < 1)
+		t_skip("the nvme module has no poll_queues here");
+	free(text);
+}
+
 void t_disk_del_partition(const struct t_disk *whole, int number)
 {
 	struct blkpg_partition part = { .pno = number };

@@ -14,6 +14,8 @@ struct t_disk {
 
 /* The n-th NVMe namespace with blocks of @lba bytes; skips if there is none. */
 void t_disk_nvme(struct t_disk *d, u32 lba, int n);
+/* Skips unless NVMe drives have queues without interrupts. */
+void t_disk_need_polled(void);
 /* A partition of @start and @len bytes in @whole; it goes with the case. */
 void t_disk_partition(struct t_disk *d, const struct t_disk *whole, int number,
 		      u64 start, u64 len);
