@@ -390,9 +390,9 @@ static int iou_nvme_probe_layout(struct iou_storage *st)
 }
 
 /*
- * Can this device take requests? -EACCES: it is a partition, and a request
- * would reach the whole drive. -EMEDIUMTYPE: its blocks carry metadata. -ERESTARTSYS:
- * the caller was killed.
+ * Can this device take requests? -EACCES: it is a partition, and a request would reach
+ * the whole drive. -EMEDIUMTYPE: its blocks carry metadata, or nobody can tell.
+ * -ERESTARTSYS: the caller was killed.
  */
 int iou_nvme_probe(struct iou_storage *st)
 {
@@ -409,7 +409,9 @@ int iou_nvme_probe(struct iou_storage *st)
 		return -ENODEV;
 	if (bdev_is_partition(st->bdev))
 		return -EACCES;
-	if (bdev_get_integrity(st->bdev))
+	/* Metadata beside the blocks is nowhere to be seen where it is not built in. */
+	if (!IS_ENABLED(CONFIG_BLK_DEV_INTEGRITY) ||
+	    bdev_get_integrity(st->bdev))
 		return -EMEDIUMTYPE;
 
 	st->nsid = nsid;

@@ -85,7 +85,7 @@ static const char *const reasons[] = {
 	[IO_UNIFIED_REASON_IO] =
 		"the block layer or the file system reported an error: see the kernel log",
 	[IO_UNIFIED_REASON_METADATA] =
-		"the namespace's LBA format carries metadata: format it without",
+		"the namespace's LBA format carries metadata, or the kernel cannot tell (CONFIG_BLK_DEV_INTEGRITY is off): format it without, or use the bio path",
 	[IO_UNIFIED_REASON_DEVICE_OP] =
 		"the device or file system has no such command (discard, write zeroes): write zeros instead",
 	[IO_UNIFIED_REASON_DIRECT] =
