@@ -92,14 +92,6 @@ static u32 roll(u64 *seed, u32 below)
 	return (*seed >> 33) % below;
 }
 
-static u64 now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
 static struct io_unified_desc random_op(struct sub *s)
 {
 	const u32 k = roll(&s->seed, ARRAY_SIZE(kinds));
@@ -127,7 +119,7 @@ static struct io_unified_desc random_op(struct sub *s)
 	if (flags & F(TX))
 		d.net_tx = roll(&s->seed, 2);
 	if (flags & F(TIMED))
-		d.arg = now_ns() + roll(&s->seed, 3000000);
+		d.arg = t_now_ns() + roll(&s->seed, 3000000);
 	return d;
 }
 

@@ -48,13 +48,6 @@ static u32 pick(u32 below)
 	return mix_pick(&rand_, below);
 }
 
-static u64 from_environment(const char *name, u64 otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 /* ------------------------------------------------------------------- rings */
 
 static void ring_open(int i)
@@ -691,8 +684,8 @@ static void random_mix(void)
 	u64 seed;
 	int i;
 
-	total = from_environment("IOU_OPS", 6000);
-	seed = from_environment("IOU_SEED", t_now_ms() * 1000 + getpid());
+	total = t_environment("IOU_OPS", 6000);
+	seed = t_environment("IOU_SEED", t_now_ms() * 1000 + getpid());
 	t_note("IOU_OPS=%llu IOU_SEED=%llu", (unsigned long long)total,
 	       (unsigned long long)seed);
 	mix_seed(&rand_, seed);

@@ -143,13 +143,6 @@ static u64 pick(struct worker *w, u64 n)
 	return (w->random >> 11) % n;
 }
 
-static u64 from_environment(const char *name, u64 otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 static u64 window_start(int drive, int worker)
 {
 	return drives[drive].start + GUARD + worker * (u64)(WINDOW + GUARD);
@@ -734,8 +727,8 @@ static void random_ops(void)
 	u64 total, sum, all = 0;
 	int k;
 
-	total = from_environment("IOU_OPS", 60000);
-	seed = from_environment("IOU_SEED", t_now_ms() * 1000 + getpid());
+	total = t_environment("IOU_OPS", 60000);
+	seed = t_environment("IOU_SEED", t_now_ms() * 1000 + getpid());
 	t_note("IOU_OPS=%llu IOU_SEED=%llu", (unsigned long long)total,
 	       (unsigned long long)seed);
 	prepare_drives();

@@ -24,14 +24,6 @@ static int net, sock;
 static const struct t_way veth = { "veth", IO_UNIFIED_ATTACH_RX_HANDLER };
 static const struct t_way nic = { "virtio", 0 };
 
-static u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * SEC + ts.tv_nsec;
-}
-
 static void set_up(void)
 {
 	struct t_opt opt = { .sq_entries = 256, .cq_entries = 512 };
@@ -92,7 +84,7 @@ static u64 arrives(u32 i, u64 time)
 {
 	u8 buf[2048];
 	int n = t_receive(sock, buf, sizeof(buf), 10000);
-	u64 now = now_ns();
+	u64 now = t_now_ns();
 
 	REQUIRE(n == LEN, "packet %u is missing", i);
 	REQUIRE_EQ(t_packet_seq(buf), i);
@@ -151,7 +143,7 @@ static void paced(void)
 
 	set_up();
 	for (step = 10 * MS; step; step = step > 1000 ? 1000 : 0) {
-		start = now_ns() + 300 * MS;
+		start = t_now_ns() + 300 * MS;
 		for (i = 0; i < (step > 1000 ? N : BURST); i++)
 			put(i, start + i * step);
 		CHECK_EQ(t_ring(&r, 0, i, IO_UNIFIED_RING_SUBMIT).res, i);
@@ -183,8 +175,8 @@ static void order(void)
 	u32 i;
 
 	set_up();
-	t = now_ns() + 300 * MS;
-	queue(0, now_ns() - SEC);
+	t = t_now_ns() + 300 * MS;
+	queue(0, t_now_ns() - SEC);
 	queue(1, t);
 	queue(2, 0);
 	queue(3, t - 200 * MS);
@@ -223,22 +215,22 @@ static void cancel(void)
 
 	set_up();
 	/* The first: those behind it are free. */
-	t = now_ns() + FAR * SEC;
+	t = t_now_ns() + FAR * SEC;
 	queue(0, t);
 	queue(1, 0);
-	queue(2, now_ns() + 10 * MS);
+	queue(2, t_now_ns() + 10 * MS);
 	t_submit(&r);
 	nothing(100);
-	from = now_ns();
+	from = t_now_ns();
 	cancel_one(0);
 	arrives(1, 0);
 	arrives(2, 0);
 	ends(1, LEN, 0);
 	ends(2, LEN, 0);
-	CHECK(now_ns() - from < 5 * SEC);
+	CHECK(t_now_ns() - from < 5 * SEC);
 
 	/* One in the middle, and one that has no time itself; then the first. */
-	queue(3, now_ns() + FAR * SEC);
+	queue(3, t_now_ns() + FAR * SEC);
 	queue(4, 1);
 	queue(5, 0);
 	queue(6, 0);
@@ -254,9 +246,9 @@ static void cancel(void)
 	ends(100, -ENOENT, 0);
 
 	/* From the SQ: all that have one name. */
-	put(7, now_ns() + FAR * SEC);
-	put(7, now_ns() + FAR * SEC);
-	put(7, now_ns() + FAR * SEC);
+	put(7, t_now_ns() + FAR * SEC);
+	put(7, t_now_ns() + FAR * SEC);
+	put(7, t_now_ns() + FAR * SEC);
 	d = (struct io_unified_desc){
 		.user_data = 8,
 		.flags = IO_UNIFIED_F_CANCEL,
@@ -288,7 +280,7 @@ static void patience(void)
 	t_submit(&r);
 	arrives(0, 0);
 	ends(0, LEN, 0);
-	t = now_ns() + 8 * SEC;
+	t = t_now_ns() + 8 * SEC;
 	queue(1, t);
 	queue(2, 0);
 	t_submit(&r);
@@ -333,7 +325,7 @@ static void from_storage(void)
 	};
 	/* One at a time, as the drive may end them in any order. */
 	for (i = 0; i < N; i++) {
-		t = now_ns() + 50 * MS;
+		t = t_now_ns() + 50 * MS;
 		d.user_data = i;
 		d.dev_offset = PLACE + i * 512;
 		d.addr = t_frame(&r, i) + 512;
@@ -341,7 +333,7 @@ static void from_storage(void)
 		t_queue(&r, &d);
 		t_submit(&r);
 		REQUIRE_EQ(t_receive(sock, got, sizeof(got), 5000), 512);
-		CHECK(now_ns() >= t);
+		CHECK(t_now_ns() >= t);
 		CHECK_EQ(t_packet_seq(got), i);
 		CHECK(t_is_packet(got, 512, i));
 		ends(i, 512, 0);
@@ -353,11 +345,11 @@ static void from_storage(void)
 	/* While they wait: each of their attachments takes them along. */
 	for (i = 0; i < 3; i++) {
 		d.user_data = i;
-		d.arg = now_ns() + FAR * SEC;
+		d.arg = t_now_ns() + FAR * SEC;
 		t_queue(&r, &d);
 		t_submit(&r);
 		t_sleep_ms(100);
-		t = now_ns();
+		t = t_now_ns();
 		REQUIRE_EQ(t_detach(&r,
 				    i == 0 ? IO_UNIFIED_KIND_STORAGE :
 				    i == 1 ? IO_UNIFIED_KIND_BPF :
@@ -366,7 +358,7 @@ static void from_storage(void)
 				    i == 1 ? prog :
 					     net),
 			   0);
-		CHECK(now_ns() - t < 5 * SEC);
+		CHECK(t_now_ns() - t < 5 * SEC);
 		REQUIRE(t_reap(&r, &res, 5000));
 		CHECK_EQ(res.res, -ECANCELED);
 		CHECK_EQ(res.reason, IO_UNIFIED_REASON_GONE);
@@ -396,7 +388,7 @@ static void read_and_detach(void)
 	storage = t_attach_storage(&r, disk.path, 0);
 	for (i = 0; i < 50; i++) {
 		other = t_attach_storage(&r, disk.path, IO_UNIFIED_ATTACH_BIO);
-		d = tx_desc(1, now_ns() + FAR * SEC);
+		d = tx_desc(1, t_now_ns() + FAR * SEC);
 		d.ops |= IO_UNIFIED_OP_NVME;
 		d.flags |= IO_UNIFIED_F_READ;
 		d.storage = storage;
@@ -428,14 +420,14 @@ static void link_down(void)
 	u64 t;
 
 	set_up();
-	queue(0, now_ns() + FAR * SEC);
+	queue(0, t_now_ns() + FAR * SEC);
 	queue(1, 0);
 	t_submit(&r);
 	t_link_up(l.tx, false);
 	ends(0, -ENETDOWN, IO_UNIFIED_REASON_NET_DOWN);
 	ends(1, -ENETDOWN, IO_UNIFIED_REASON_NET_DOWN);
 	t_link_up(l.tx, true);
-	for (t = now_ns(); now_ns() - t < 5 * SEC;) {
+	for (t = t_now_ns(); t_now_ns() - t < 5 * SEC;) {
 		char path[64], *text;
 		bool up;
 
@@ -448,12 +440,12 @@ static void link_down(void)
 		t_sleep_ms(20);
 	}
 	/* The timer of what is gone holds up nobody. */
-	t = now_ns();
+	t = t_now_ns();
 	queue(2, 0);
 	t_submit(&r);
 	arrives(2, 0);
 	ends(2, LEN, 0);
-	CHECK(now_ns() - t < 5 * SEC);
+	CHECK(t_now_ns() - t < 5 * SEC);
 	tear_down();
 }
 
@@ -462,22 +454,22 @@ static void detached(void)
 	u64 t;
 
 	set_up();
-	queue(0, now_ns() + FAR * SEC);
+	queue(0, t_now_ns() + FAR * SEC);
 	queue(1, 0);
 	t_submit(&r);
-	t = now_ns();
+	t = t_now_ns();
 	REQUIRE_EQ(t_detach(&r, IO_UNIFIED_KIND_NETDEV, net), 0);
-	CHECK(now_ns() - t < 5 * SEC);
+	CHECK(t_now_ns() - t < 5 * SEC);
 	ends(0, -ECANCELED, IO_UNIFIED_REASON_GONE);
 	ends(1, -ECANCELED, IO_UNIFIED_REASON_GONE);
 
 	net = t_attach_tx(&r, l.tx);
-	queue(2, now_ns() + FAR * SEC);
+	queue(2, t_now_ns() + FAR * SEC);
 	queue(3, 0);
 	t_submit(&r);
-	t = now_ns();
+	t = t_now_ns();
 	REQUIRE(!ioctl(r.fd, IO_UNIFIED_UNREGISTER_REGION));
-	CHECK(now_ns() - t < 5 * SEC);
+	CHECK(t_now_ns() - t < 5 * SEC);
 	ends(2, -ECANCELED, IO_UNIFIED_REASON_GONE);
 	ends(3, -ECANCELED, IO_UNIFIED_REASON_GONE);
 	close(sock);
@@ -511,9 +503,9 @@ static void process(int round)
 		d.len = 4096;
 		t_queue(&r, &d);
 		for (i = 0; i < 8; i++)
-			queue(i, i % 3 == 2 ? 0 : now_ns() + FAR * SEC);
+			queue(i, i % 3 == 2 ? 0 : t_now_ns() + FAR * SEC);
 		for (; i < 16; i++)
-			put(i, now_ns() + FAR * SEC);
+			put(i, t_now_ns() + FAR * SEC);
 		put(i, 0);
 		t_queue_ring(&r, &r.ring, 0, 5, 0, 100);
 		t_submit(&r);
@@ -560,7 +552,7 @@ static void race(void)
 
 	set_up();
 	for (round = 0; round < ROUNDS; round++) {
-		u64 start = now_ns(), t = start + took * (round % 8) / 4;
+		u64 start = t_now_ns(), t = start + took * (round % 8) / 4;
 
 		for (i = 0; i < N; i++)
 			queue(i, i % 5 == 4 ? 0 : t + i * 20000);
@@ -569,7 +561,7 @@ static void race(void)
 		for (i = 0; i < N; i += 2)
 			t_queue_cancel(&r, i, 100);
 		t_submit(&r);
-		took = now_ns() - start;
+		took = t_now_ns() - start;
 		for (left = N + N / 2; left; left--) {
 			REQUIRE(t_reap(&r, &res, 5000), "round %d, %d left",
 				round, left);
@@ -603,7 +595,7 @@ static void refuse(struct io_unified_desc d, int error, u16 reason,
 
 #define REFUSE(error, why, ...)                                           \
 	do {                                                              \
-		struct io_unified_desc d_ = tx_desc(1, now_ns() + SEC);   \
+		struct io_unified_desc d_ = tx_desc(1, t_now_ns() + SEC); \
 		struct io_unified_desc *d = &d_;                          \
 		__VA_ARGS__;                                              \
 		refuse(d_, error, IO_UNIFIED_REASON_##why, #__VA_ARGS__); \
@@ -618,7 +610,7 @@ static void refused(void)
 	t_disk_nvme(&drive, 512, 0);
 	storage = t_attach_storage(&r, drive.path, 0);
 	REFUSE(ERANGE, TX_TIME,
-	       d->arg = now_ns() + IO_UNIFIED_TX_TIME_MAX + SEC);
+	       d->arg = t_now_ns() + IO_UNIFIED_TX_TIME_MAX + SEC);
 	REFUSE(ERANGE, TX_TIME, d->arg = ~0ull);
 	REFUSE(ERANGE, TX_TIME, d->arg = 1ull << 63);
 	REFUSE(EINVAL, RESERVED, d->flags &= ~IO_UNIFIED_F_TIMED);
@@ -628,7 +620,7 @@ static void refused(void)
 	REFUSE(EINVAL, OPS, d->ops = IO_UNIFIED_OP_BPF;
 	       d->flags = IO_UNIFIED_F_TIMED);
 	/* Not as long as it waits, but when it is its turn. */
-	REFUSE(EMSGSIZE, TX_LEN, d->arg = now_ns() + 50 * MS; d->len = 1600);
+	REFUSE(EMSGSIZE, TX_LEN, d->arg = t_now_ns() + 50 * MS; d->len = 1600);
 	/* The same where the read has to sleep, as it is more than one request. */
 	REFUSE(EMSGSIZE, TX_LEN, d->ops |= IO_UNIFIED_OP_NVME;
 	       d->flags |= IO_UNIFIED_F_READ; d->addr = t_frame(&r, 0);

@@ -204,6 +204,9 @@ u32 t_dice(u32 below);
 void t_fill(void *p, size_t len, u64 seed);
 bool t_filled(const void *p, size_t len, u64 seed);
 u64 t_now_ms(void);
+u64 t_now_ns(void);
+/* A number that the environment may give. */
+u64 t_environment(const char *name, u64 otherwise);
 void t_sleep_ms(int ms);
 /* Runs a shell command line; returns its exit status. */
 int t_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -93,12 +93,24 @@ void t_child_ends(pid_t pid, bool killed, int round)
 	      "round %d: status %#x", round, status);
 }
 
+u64 t_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+u64 t_environment(const char *name, u64 otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
 u64 t_now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+	return t_now_ns() / 1000000;
 }
 
 void t_sleep_ms(int ms)
